@@ -1,0 +1,322 @@
+"""One frozen Settings, parsed once from a mapping. The fields are the table of settings that everything shares."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from core.errors import ConfigurationError
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+DEVELOPMENT_SECRET_KEY = base64.b64encode(b"development only secret key 0001").decode()
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    if value.lower() in {"true", "1", "yes", "on"}:
+        return True
+    if value.lower() in {"false", "0", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value) if value.isascii() and value.isdigit() else low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def _duration(low: int, high: int) -> Callable[[str], timedelta]:
+    parse = _seconds(low, high)
+    return lambda value: timedelta(seconds=parse(value))
+
+
+def _environment(value: str) -> Environment:
+    try:
+        return Environment(value)
+    except ValueError:
+        raise ValueError("must be development, staging or production") from None
+
+
+def _key(value: str) -> bytes:
+    try:
+        key = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) < 32:
+        raise ValueError("must be base64 of at least 32 random bytes (openssl rand -base64 32)")
+    return key
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https URL without query or fragment")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def _mail_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"smtp", "smtps", "directory"}:
+        raise ValueError("must be smtp://, smtps:// or directory://")
+    return value
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    for origin in origins:
+        if _base_url(origin) != origin or urlsplit(origin).path:
+            raise ValueError("must be origins such as https://app.example.com, separated by commas")
+    return origins
+
+
+def _level(value: str) -> str:
+    if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return value.upper()
+
+
+def setting(
+    env: str,
+    parse: Callable[[str], Any],
+    help_text: str,
+    default: Any = MISSING,
+    *,
+    secret: bool = False,
+    unsafe: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """A field of Settings; `unsafe` gives the reason why production refuses a value."""
+    metadata = {"env": env, "parse": parse, "help": help_text, "secret": secret, "unsafe": unsafe}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+def _unencrypted_database(url: str) -> str | None:
+    mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]
+    return None if mode in {"require", "verify-ca", "verify-full"} else "needs sslmode=verify-full"
+
+
+def _development_key(key: bytes) -> str | None:
+    if key == base64.b64decode(DEVELOPMENT_SECRET_KEY):
+        return "is the development key"
+    return "is not random" if len(set(key)) < 12 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every knob of the service. `Settings.from_environ` is the only constructor outside of tests."""
+
+    environment: Environment = setting(
+        "ENVIRONMENT", _environment, "development, staging or production", Environment.PRODUCTION
+    )
+    debug: bool = setting(
+        "DEBUG", _flag, "refused outside of development", False,
+        unsafe=lambda on: "must be off" if on else None,
+    )  # fmt: skip
+    log_level: str = setting("LOG_LEVEL", _level, "DEBUG, INFO, WARNING or ERROR", "INFO")
+    pod_name: str = setting("POD_NAME", _text, "name of this instance in logs", "local")
+    host: str = setting("HOST", _text, "address to listen on", "127.0.0.1")
+    port: int = setting("PORT", _integer(1, 65535), "port to listen on", 3000)
+    public_url: str = setting(
+        "PUBLIC_URL", _base_url, "issuer of tokens and base of links in mails", "http://localhost:3000",
+        unsafe=lambda url: None if url.startswith("https://") else "must be https",
+    )  # fmt: skip
+    account_url: str | None = setting(
+        "ACCOUNT_URL", _base_url, "front end that mail links open instead of the built-in pages", None
+    )
+    secret_key: bytes = setting(
+        "SECRET_KEY", _key, "base64 of at least 32 random bytes; other keys are derived from it",
+        secret=True, unsafe=_development_key,
+    )  # fmt: skip
+    database_url: str = setting(
+        "DATABASE_URL", _database_url, "PostgreSQL as the application's role",
+        secret=True, unsafe=_unencrypted_database,
+    )  # fmt: skip
+    migration_database_url: str | None = setting(
+        "MIGRATION_DATABASE_URL", _database_url, "PostgreSQL as the owner's role, for migrate only", None,
+        secret=True, unsafe=lambda url: url and _unencrypted_database(url),
+    )  # fmt: skip
+    database_pool_size: int = setting(
+        "DATABASE_POOL_SIZE", _integer(1, 100), "connections a process, and endpoints at work at once", 10
+    )
+    database_pre_ping: bool = setting(
+        "DATABASE_PRE_PING", _flag, "test a connection before use (on Lambda)", False
+    )
+    database_connect_timeout: float = setting(
+        "DATABASE_CONNECT_TIMEOUT", _seconds(1, 30), "seconds to connect", 2.0
+    )
+    database_pool_timeout: float = setting(
+        "DATABASE_POOL_TIMEOUT", _seconds(0.1, 30), "seconds to wait for a free connection", 1.0
+    )
+    database_statement_timeout: float = setting(
+        "DATABASE_STATEMENT_TIMEOUT", _seconds(0.1, 60), "seconds for one statement", 2.0
+    )
+    request_timeout: float = setting(
+        "REQUEST_TIMEOUT", _seconds(0.5, 60), "seconds for one request, body included", 5.0
+    )
+    header_timeout: float = setting(
+        "HEADER_TIMEOUT", _seconds(0.5, 60), "seconds for the headers of a request to arrive", 5.0
+    )
+    drain_seconds: float = setting(
+        "DRAIN_SECONDS", _seconds(0, 300), "seconds to serve on after SIGTERM", 0.0
+    )
+    trusted_proxy_hops: int = setting(
+        "TRUSTED_PROXY_HOPS", _integer(0, 5), "load balancers in front that append to X-Forwarded-For", 0
+    )
+    cors_allowed_origins: tuple[str, ...] = setting(
+        "CORS_ALLOWED_ORIGINS", _origins, "origins that browsers may call from, by comma", ()
+    )
+    audience: str | None = setting(
+        "TOKEN_AUDIENCE", _text, "aud of access tokens; PUBLIC_URL if not set", None
+    )
+    client_id: str = setting("CLIENT_ID", _text, "client_id of first-party tokens", "user-api")
+    access_token_lifetime: timedelta = setting(
+        "ACCESS_TOKEN_LIFETIME", _duration(60, 900), "seconds", timedelta(minutes=10)
+    )
+    refresh_token_sliding: timedelta = setting(
+        "REFRESH_TOKEN_SLIDING", _duration(60, 30 * 86400), "seconds without use", timedelta(days=30)
+    )
+    refresh_token_absolute: timedelta = setting(
+        "REFRESH_TOKEN_ABSOLUTE", _duration(60, 90 * 86400), "seconds since login", timedelta(days=90)
+    )
+    refresh_grace: timedelta = setting(
+        "REFRESH_GRACE", _duration(0, 60), "seconds in which a retry gets the same successor",
+        timedelta(seconds=10),
+    )  # fmt: skip
+    sign_up_open: bool = setting("SIGN_UP_OPEN", _flag, "whether anybody may register", True)
+    registration_lifetime: timedelta = setting(
+        "REGISTRATION_LIFETIME", _duration(300, 7 * 86400), "seconds to verify an address", timedelta(days=1)
+    )
+    reset_lifetime: timedelta = setting(
+        "RESET_LIFETIME", _duration(300, 86400), "seconds a reset link works", timedelta(minutes=30)
+    )
+    erasure_grace: timedelta = setting(
+        "ERASURE_GRACE", _duration(0, 90 * 86400), "seconds until a deleted account is erased",
+        timedelta(days=30),
+    )  # fmt: skip
+    password_min_length: int = setting(
+        "PASSWORD_MIN_LENGTH", _integer(8, 64), "characters (NIST SP 800-63B-4: 15, with a factor 8)", 15
+    )
+    argon2_memory_kib: int = setting(
+        "ARGON2_MEMORY_KIB", _integer(7168, 1048576), "memory of one hash", 19456
+    )
+    argon2_iterations: int = setting("ARGON2_ITERATIONS", _integer(1, 20), "passes of one hash", 2)
+    hash_concurrency: int = setting(
+        "HASH_CONCURRENCY", _integer(1, 64), "hashes at once; more wait", os.cpu_count() or 1
+    )
+    hash_queue_timeout: float = setting(
+        "HASH_QUEUE_TIMEOUT", _seconds(0.1, 10), "seconds a hash may wait for its turn", 2.0
+    )
+    limit_address_per_minute: int = setting(
+        "LIMIT_ADDRESS_PER_MINUTE", _integer(0, 1_000_000),
+        "sign-up and credential requests an address (IPv6: /64) a minute; 0 for none", 60,
+        unsafe=lambda limit: None if limit else "an open sign-up needs a limit",
+    )  # fmt: skip
+    limit_failures_per_address: int = setting(
+        "LIMIT_FAILURES_PER_ADDRESS", _integer(1, 1000),
+        "failed passwords an account and address in 15 minutes", 10,
+    )  # fmt: skip
+    limit_failures_per_account: int = setting(
+        "LIMIT_FAILURES_PER_ACCOUNT", _integer(1, 100_000),
+        "failed passwords an account an hour from addresses that never logged in", 100,
+    )  # fmt: skip
+    limit_mails_per_address: int = setting(
+        "LIMIT_MAILS_PER_ADDRESS", _integer(1, 1000), "mails to one address an hour", 5
+    )
+    mail_url: str = setting(
+        "MAIL_URL", _mail_url, "smtp://user:password@host:587, smtps://... or directory:///folder",
+        secret=True,
+        unsafe=lambda url: "a directory sends no mail" if url.startswith("directory") else None,
+    )  # fmt: skip
+    mail_from: str = setting("MAIL_FROM", _text, "sender of mails", "user-api <no-reply@localhost>")
+    mail_timeout: float = setting("MAIL_TIMEOUT", _seconds(1, 60), "seconds for one mail", 10.0)
+    worker_poll_interval: float = setting(
+        "WORKER_POLL_INTERVAL", _seconds(0.05, 60), "seconds between looks at the outbox", 1.0
+    )
+    worker_port: int = setting(
+        "WORKER_PORT", _integer(0, 65535), "port of the worker's health and metrics; 0 for none", 0
+    )
+
+    @property
+    def token_audience(self) -> str:
+        return self.audience or self.public_url
+
+    @property
+    def development(self) -> bool:
+        return self.environment is Environment.DEVELOPMENT
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Raises ConfigurationError naming every variable at fault, in one line."""
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for item in fields(cls):
+            env = item.metadata["env"]
+            if env not in environ or environ[env] == "":
+                if item.default is MISSING:
+                    faults.append(f"{env} is not set ({item.metadata['help']})")
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](environ[env])
+            except ValueError as error:
+                faults.append(f"{env} {error}")
+        if faults:
+            raise ConfigurationError("; ".join(faults))
+        settings = cls(**values)
+        if not settings.development:
+            faults = [f"{env_name(item)} {reason}" for item, reason in settings.unsafe_values()]
+        if faults:
+            raise ConfigurationError(f"refused in {settings.environment}: " + "; ".join(faults))
+        return settings
+
+    def unsafe_values(self) -> list[tuple[Field[Any], str]]:
+        """What production refuses, each with its reason."""
+        found = []
+        for item in fields(self):
+            unsafe = item.metadata["unsafe"]
+            reason = unsafe(getattr(self, item.name)) if unsafe else None
+            if reason:
+                found.append((item, reason))
+        return found
+
+
+def env_name(item: Field[Any]) -> str:
+    """The environment variable of a field of Settings."""
+    return str(item.metadata["env"])

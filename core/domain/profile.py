@@ -1,0 +1,113 @@
+"""Rules for the fields that people fill in about themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from zoneinfo import available_timezones
+
+from core.errors import FieldError, InvalidInput
+
+ATTRIBUTES_BYTES = 16 * 1024
+ATTRIBUTES_DEPTH = 8
+
+_USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]{5,8})*")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+_PICTURE = re.compile(r"https://[!-~]{1,2040}")
+
+
+def printable(value: str) -> bool:
+    """True when PostgreSQL can store the text and no terminal or log is confused by it."""
+    return not any(ch < " " or "\x7f" <= ch <= "\x9f" or "\ud800" <= ch <= "\udfff" for ch in value)
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _name(value: str) -> str | None:
+    if not printable(value) or not value.strip():
+        return "must be visible characters"
+    return None if len(value) <= 200 else "must have at most 200 characters"
+
+
+def _matching(pattern: re.Pattern[str], detail: str) -> Callable[[str], str | None]:
+    return lambda value: None if pattern.fullmatch(value) else detail
+
+
+_RULES: Mapping[str, Callable[[str], str | None]] = {
+    "username": _matching(
+        _USERNAME, "must be 3 to 32 letters, digits, dots, hyphens or underscores, ending in a letter or digit"
+    ),
+    "display_name": _name,
+    "given_name": _name,
+    "family_name": _name,
+    "phone": _matching(_PHONE, "must be an E.164 number such as +15550100000"),
+    "locale": _matching(_LOCALE, "must be a BCP 47 language tag such as en-GB"),
+    "time_zone": lambda value: None if value in _time_zones() else "must be an IANA time zone name",
+    "picture": _matching(_PICTURE, "must be an https URL of at most 2,048 characters"),
+}
+
+PROFILE_FIELDS = (*_RULES, "attributes")
+
+
+def check_profile(changes: Mapping[str, object]) -> None:
+    """Checks profile fields by name; `None` clears a field and is always allowed.
+
+    Raises:
+        InvalidInput: naming every field at fault.
+    """
+    errors: list[FieldError] = []
+    for field, value in changes.items():
+        if field == "attributes":
+            errors += _attribute_errors(value)
+        elif value is not None:
+            detail = _RULES[field](str(value))
+            if detail:
+                errors.append(FieldError(f"/{field}", detail))
+    if errors:
+        raise InvalidInput(errors)
+
+
+def _attribute_errors(value: object) -> list[FieldError]:
+    if value is None:
+        return []
+    if not isinstance(value, Mapping):
+        return [FieldError("/attributes", "must be an object")]
+    if _depth(value) > ATTRIBUTES_DEPTH:
+        return [FieldError("/attributes", f"must nest at most {ATTRIBUTES_DEPTH} levels")]
+    if not _storable(value):
+        return [FieldError("/attributes", "must hold no control characters or lone surrogates")]
+    if len(json.dumps(value, ensure_ascii=False).encode()) > ATTRIBUTES_BYTES:
+        return [FieldError("/attributes", f"must take at most {ATTRIBUTES_BYTES} bytes as JSON")]
+    return []
+
+
+def _depth(value: object) -> int:
+    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(child) for child in children), default=0)
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, str):
+        return not any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value)
+    if isinstance(value, Mapping):
+        return all(_storable(key) and _storable(child) for key, child in value.items())
+    return all(_storable(child) for child in value) if isinstance(value, list) else True
+
+
+def merge_patch(target: object, patch: object) -> object:
+    """RFC 7396 section 2: members set to null are removed, objects merge, anything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge_patch(result.get(key), value)
+    return result

@@ -1,0 +1,46 @@
+"""Who asks, from where, and how to answer a repeated request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """An answer that was given before: HTTP-like, but the core only carries it."""
+
+    status: int
+    body: bytes
+
+
+class AnsweredBefore(Exception):  # noqa: N818  not an error: the first answer is given again
+    """Raised by `Storage.write` when the idempotency key has an answer; nothing was done."""
+
+    def __init__(self, answer: StoredAnswer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idempotency:
+    """An Idempotency-Key in its scope. `fingerprint` is a digest of the request; `render` makes the answer to keep."""
+
+    principal: str
+    route: str
+    key: str
+    fingerprint: bytes
+    render: Callable[[object], StoredAnswer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    """What a use case knows of the request. `address` is canonical, taken from the trusted hop."""
+
+    request_id: str
+    trace_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+    actor: UUID | None = None
+    idempotency: Idempotency | None = None

@@ -1,0 +1,68 @@
+"""Clock, ids, limits and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol
+from uuid import UUID
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC, with whole milliseconds: what the API shows is what is stored."""
+        ...
+
+
+class Ids(Protocol):
+    def new(self) -> UUID:
+        """A UUIDv7 (RFC 9562 section 5.7), rising within a process."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitState:
+    """Where a limit stands after a hit (draft-ietf-httpapi-ratelimit-headers)."""
+
+    allowed: bool
+    limit: int
+    window: int
+    remaining: int
+    retry_after: int
+
+
+class RateLimiter(Protocol):
+    """Limits by client address: an accelerator that may forget, never the truth."""
+
+    def hit(self, key: str, *, limit: int, window: int) -> LimitState:
+        """Counts one hit of `key` against `limit` in `window` seconds; never raises, never waits over 60 ms."""
+        ...
+
+
+class Metrics(Protocol):
+    """Counters by the names of the source design; label values are bounded by the callers."""
+
+    def request_started(self) -> None: ...
+
+    def request_finished(self, *, method: str, path: str, status: int, seconds: float) -> None:
+        """`path` is the route template, `__unmatched__` when there is none."""
+        ...
+
+    def query(self, *, operation: str, table: str, seconds: float) -> None: ...
+
+    def pool(self, *, active: int, idle: int) -> None: ...
+
+    def event(self, event_type: str) -> None:
+        """Feeds the business metric of an event, if it has one; called after its commit."""
+        ...
+
+    def exposition(self) -> tuple[str, bytes]:
+        """Content type and body of `GET /metrics`."""
+        ...
+
+
+LOG_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
+"""Fields that every log line of the current request carries: request_id, trace_id, user_id."""

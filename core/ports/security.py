@@ -1,0 +1,100 @@
+"""Hashing, tokens and sealing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.codes import CodePurpose
+
+
+@dataclass(frozen=True)
+class PasswordCheck:
+    """`rehash` is True when the hash was made with other parameters than today's."""
+
+    matches: bool
+    rehash: bool
+
+
+class PasswordHasher(Protocol):
+    """Bounded in concurrency; both methods raise Overloaded when no turn comes in time."""
+
+    def hash(self, password: str) -> str:
+        """A PHC string of a normalised password."""
+        ...
+
+    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
+        """With no hash, a dummy is verified, so that unknown accounts cost the same."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessClaims:
+    """Claims of an access token (RFC 9068 section 2.2); times are aware UTC with whole seconds."""
+
+    subject: UUID
+    session_id: UUID
+    client_id: str
+    token_id: UUID
+    issued_at: datetime
+    expires_at: datetime
+    authenticated_at: datetime
+    scope: str
+    acr: str
+    amr: tuple[str, ...]
+    epoch: int
+
+
+class AccessTokens(Protocol):
+    def issue(self, claims: AccessClaims) -> str:
+        """Signs with the active key."""
+        ...
+
+    def verify(self, token: str) -> AccessClaims:
+        """Raises Unauthenticated, whatever is wrong (RFC 8725, RFC 9068 section 4)."""
+        ...
+
+    def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
+        """The public keys (RFC 7517 section 5): published, active and not yet retired ones."""
+        ...
+
+
+class RefreshTokens(Protocol):
+    """Derived from family and generation by a keyed hash: nothing to store, nothing to steal from a table."""
+
+    def encode(self, session_id: UUID, generation: int) -> str: ...
+
+    def decode(self, token: str) -> tuple[UUID, int]:
+        """Raises InvalidRefreshToken."""
+        ...
+
+
+class CodeSecrets(Protocol):
+    """One-time codes are derived from their ids, so that no row of the outbox holds a secret."""
+
+    def derive(self, code_id: UUID, purpose: CodePurpose) -> str:
+        """The code as it stands in a link: URL-safe, 256 bits."""
+        ...
+
+    def digest(self, code: str) -> bytes:
+        """What the database keeps."""
+        ...
+
+
+class Sealer(Protocol):
+    """Authenticated encryption for what is stored (AES-256-GCM); `context` is bound, not stored."""
+
+    def seal(self, plain: bytes, *, context: str) -> bytes: ...
+
+    def open(self, sealed: bytes, *, context: str) -> bytes:
+        """Raises ValueError when it was changed or sealed for another context."""
+        ...
+
+
+class Pseudonyms(Protocol):
+    def of(self, *parts: str) -> bytes:
+        """A keyed, length-prefixed digest: equal parts give equal bytes, and nobody reads them back."""
+        ...
