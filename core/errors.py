@@ -82,6 +82,13 @@ class PermissionDenied(DomainError):
     message = "A permission is missing for this operation."
 
 
+class PasswordChangeRequired(PermissionDenied):
+    """The password is a temporary one: only changing it is allowed."""
+
+    code = "password-change-required"
+    message = "The password is a temporary one; change it first."
+
+
 class NotFound(DomainError):
     code = "not-found"
     message = "There is nothing here, or nothing that you may see."

@@ -53,6 +53,7 @@ class Principal:
     user: User
     session_id: UUID
     permissions: frozenset[str]
+    password_change_required: bool = False
 
     def require(self, permission: Permission) -> None:
         """Raises PermissionDenied."""

@@ -79,10 +79,17 @@ class CredentialStore(Protocol):
         """
         ...
 
-    def password_hash(self, user_id: UUID) -> str | None: ...
+    def password_hash(self, user_id: UUID) -> str | None:
+        """In a transaction it locks the row (FOR SHARE): a password that changes meanwhile waits, and then
 
-    def set_password(self, user_id: UUID, password_hash: str, *, now: datetime) -> None:
-        """Inserts or replaces."""
+        revokes the session that this login has made.
+        """
+        ...
+
+    def set_password(
+        self, user_id: UUID, password_hash: str, *, now: datetime, temporary: bool = False
+    ) -> None:
+        """Inserts or replaces; a temporary one has to be changed before anything else is allowed."""
         ...
 
     def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
@@ -183,9 +190,18 @@ class Bucket:
     policy: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exceeded:
+    """`first` is True for the one charge that crossed the limit: it is audited, the rest is only counted."""
+
+    bucket: Bucket
+    retry_after: int
+    first: bool
+
+
 class ThrottleStore(Protocol):
-    def charge(self, buckets: Sequence[Bucket], *, now: datetime) -> tuple[Bucket, int] | None:
-        """Adds one to each bucket; returns the first that is over its limit with the seconds to wait, or None.
+    def charge(self, buckets: Sequence[Bucket], *, now: datetime) -> Exceeded | None:
+        """Adds one to each bucket; returns the first of the given ones that is over its limit, or None.
 
         Charged before the password is hashed, so that concurrent guesses count too.
         """
@@ -211,7 +227,11 @@ class OutboxMessage:
 
 
 class OutboxStore(Protocol):
-    def enqueue_mail(self, template: MailTemplate, *, code_id: UUID | None, user_id: UUID | None) -> None: ...
+    def enqueue_mail(
+        self, template: MailTemplate, *, code_id: UUID | None = None, user_id: UUID | None = None
+    ) -> None:
+        """The payload has the strings `template`, `code_id`, `user_id`, `request_id` and `trace_id` that are known."""
+        ...
 
     def lease(self, *, owner: str, limit: int, until: datetime, now: datetime) -> Sequence[OutboxMessage]:
         """Due messages, skipping what others hold (FOR UPDATE SKIP LOCKED); counts the attempt."""
