@@ -1,0 +1,47 @@
+# Targets set up what they need. PYTHON=/path/to/python3 chooses the interpreter of a new .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+URL ?= http://127.0.0.1:3000
+SUITES ?= tests/unit tests/contract tests/conformance tests/migrations
+EVERYWHERE := not (browser or plans or slow or timing)
+# Absolute, because servers that tests start elsewhere are measured too.
+export COVERAGE_FILE := $(CURDIR)/build/coverage/data
+
+.PHONY: help run demo test coverage lint planted lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.run ## Start the service with its own PostgreSQL on port 3000 (Ctrl-C stops all of it)
+	@exec $(BIN)/user-api dev $(ARGS)
+
+demo: .venv/.run ## Play the first story over HTTP against a running service (URL=...)
+	@exec $(BIN)/python scripts/demo.py $(URL)
+
+test: .venv/.dev ## Unit, contract, conformance and migration tests, with coverage
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n 2 -m "$(EVERYWHERE)" $(SUITES) $(ARGS)
+	@$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+coverage: ## Show the last test run's coverage as pages in build/coverage/html
+	$(BIN)/coverage html -q -d build/coverage/html --fail-under=0
+
+lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration SQL
+	scripts/lint.sh
+
+planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
+	$(BIN)/python scripts/planted.py $(ARGS)
+
+lock: .venv/.dev ## Compile requirements/*.txt from pyproject.toml (ARGS=--upgrade)
+	scripts/lock.sh $(ARGS)
+
+clean: ## Remove what the other targets made, but not the development data
+	rm -rf .venv .venv.lock build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+.venv/.run: requirements/run.txt pyproject.toml scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh run
+
+.venv/.dev: requirements/dev.txt pyproject.toml scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh dev
