@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -16,18 +17,45 @@ class MailTemplate(StrEnum):
     ACCOUNT_DEACTIVATED = "account_deactivated"
 
 
+MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
+    MailTemplate.VERIFY_EMAIL: frozenset({"link", "expires_hours"}),
+    MailTemplate.ALREADY_REGISTERED: frozenset({"reset_link"}),
+    MailTemplate.AMBIGUOUS_REGISTRATION: frozenset(),
+    MailTemplate.RESET_PASSWORD: frozenset({"link", "expires_minutes"}),
+    MailTemplate.PASSWORD_CHANGED: frozenset({"reset_link"}),
+    MailTemplate.ACCOUNT_DEACTIVATED: frozenset({"erasure_days"}),
+}
+"""What each mail needs to be told, no more and no less.
+
+`link` is `{base}/verify#token=...` or `{base}/reset#token=...`, `reset_link` is `{base}/reset`,
+with the base from configuration only; the others are whole numbers. No text of the user's choosing:
+whoever signs up with somebody else's address could send them any words.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """One mail to one address. `message_id` is stable over retries, so that a repeated sending can be told."""
+    """One mail to one address.
+
+    `message_id` is stable over retries, so that a repeated sending can be told: 1 to 120 ASCII
+    letters, digits, dots, hyphens or underscores. Raises ValueError when `variables` are not those
+    of the template.
+    """
 
     template: MailTemplate
     to: str
     message_id: str
-    variables: dict[str, str]
+    variables: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        wanted = MAIL_VARIABLES[self.template]
+        if self.variables.keys() != wanted:
+            raise ValueError(f"{self.template} needs {sorted(wanted)}, not {sorted(self.variables)}")
 
 
 class MailFailed(Exception):
-    """The mail was not accepted; `permanent` when trying again cannot help (RFC 5321 section 4.2.1, 5yz)."""
+    """The mail was not accepted; `permanent` when trying again cannot help (RFC 5321 section 4.2.1,
+    5yz)."""
 
     def __init__(self, reason: str, *, permanent: bool) -> None:
         super().__init__(reason)
@@ -36,5 +64,8 @@ class MailFailed(Exception):
 
 class Mailer(Protocol):
     def send(self, mail: Mail) -> None:
-        """Renders text and HTML parts and hands them over within the mail timeout. Raises MailFailed."""
+        """Renders text and HTML parts and hands them over within the mail timeout.
+
+        Raises MailFailed.
+        """
         ...
