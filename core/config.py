@@ -1,4 +1,7 @@
-"""One frozen Settings, parsed once from a mapping. The fields are the table of settings that everything shares."""
+"""One frozen Settings, parsed once from a mapping.
+
+The fields are the table of settings that everything shares.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,10 @@ def _development_key(key: bytes) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every knob of the service. `Settings.from_environ` is the only constructor outside of tests."""
+    """Every knob of the service.
+
+    `Settings.from_environ` is the only constructor outside of tests.
+    """
 
     environment: Environment = setting(
         "ENVIRONMENT", _environment, "development, staging or production", Environment.PRODUCTION
@@ -159,7 +165,10 @@ class Settings:
         unsafe=lambda url: None if url.startswith("https://") else "must be https",
     )  # fmt: skip
     account_url: str | None = setting(
-        "ACCOUNT_URL", _base_url, "front end that mail links open instead of the built-in pages", None
+        "ACCOUNT_URL",
+        _base_url,
+        "front end that mail links open instead of the built-in pages",
+        None,
     )
     secret_key: bytes = setting(
         "SECRET_KEY", _key, "base64 of at least 32 random bytes; other keys are derived from it",
@@ -170,11 +179,14 @@ class Settings:
         secret=True, unsafe=_unencrypted_database,
     )  # fmt: skip
     migration_database_url: str | None = setting(
-        "MIGRATION_DATABASE_URL", _database_url, "PostgreSQL as the owner's role, for migrate only", None,
+        "MIGRATION_DATABASE_URL", _database_url, "PostgreSQL as the owner's role, for migrate", None,
         secret=True, unsafe=lambda url: url and _unencrypted_database(url),
     )  # fmt: skip
     database_pool_size: int = setting(
-        "DATABASE_POOL_SIZE", _integer(1, 100), "connections a process, and endpoints at work at once", 10
+        "DATABASE_POOL_SIZE",
+        _integer(1, 100),
+        "connections a process, and endpoints at work at once",
+        10,
     )
     database_pre_ping: bool = setting(
         "DATABASE_PRE_PING", _flag, "test a connection before use (on Lambda)", False
@@ -198,7 +210,10 @@ class Settings:
         "DRAIN_SECONDS", _seconds(0, 300), "seconds to serve on after SIGTERM", 0.0
     )
     trusted_proxy_hops: int = setting(
-        "TRUSTED_PROXY_HOPS", _integer(0, 5), "load balancers in front that append to X-Forwarded-For", 0
+        "TRUSTED_PROXY_HOPS",
+        _integer(0, 5),
+        "load balancers in front that append to X-Forwarded-For",
+        0,
     )
     cors_allowed_origins: tuple[str, ...] = setting(
         "CORS_ALLOWED_ORIGINS", _origins, "origins that browsers may call from, by comma", ()
@@ -211,10 +226,16 @@ class Settings:
         "ACCESS_TOKEN_LIFETIME", _duration(60, 900), "seconds", timedelta(minutes=10)
     )
     refresh_token_sliding: timedelta = setting(
-        "REFRESH_TOKEN_SLIDING", _duration(60, 30 * 86400), "seconds without use", timedelta(days=30)
+        "REFRESH_TOKEN_SLIDING",
+        _duration(60, 30 * 86400),
+        "seconds without use",
+        timedelta(days=30),
     )
     refresh_token_absolute: timedelta = setting(
-        "REFRESH_TOKEN_ABSOLUTE", _duration(60, 90 * 86400), "seconds since login", timedelta(days=90)
+        "REFRESH_TOKEN_ABSOLUTE",
+        _duration(60, 90 * 86400),
+        "seconds since login",
+        timedelta(days=90),
     )
     refresh_grace: timedelta = setting(
         "REFRESH_GRACE", _duration(0, 60), "seconds in which a retry gets the same successor",
@@ -222,7 +243,10 @@ class Settings:
     )  # fmt: skip
     sign_up_open: bool = setting("SIGN_UP_OPEN", _flag, "whether anybody may register", True)
     registration_lifetime: timedelta = setting(
-        "REGISTRATION_LIFETIME", _duration(300, 7 * 86400), "seconds to verify an address", timedelta(days=1)
+        "REGISTRATION_LIFETIME",
+        _duration(300, 7 * 86400),
+        "seconds to verify an address",
+        timedelta(days=1),
     )
     reset_lifetime: timedelta = setting(
         "RESET_LIFETIME", _duration(300, 86400), "seconds a reset link works", timedelta(minutes=30)
@@ -232,7 +256,10 @@ class Settings:
         timedelta(days=30),
     )  # fmt: skip
     password_min_length: int = setting(
-        "PASSWORD_MIN_LENGTH", _integer(8, 64), "characters (NIST SP 800-63B-4: 15, with a factor 8)", 15
+        "PASSWORD_MIN_LENGTH",
+        _integer(8, 64),
+        "characters (NIST SP 800-63B-4: 15, with a factor 8)",
+        15,
     )
     argon2_memory_kib: int = setting(
         "ARGON2_MEMORY_KIB", _integer(7168, 1048576), "memory of one hash", 19456

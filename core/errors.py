@@ -1,4 +1,7 @@
-"""Everything the domain can refuse. No HTTP here: `handler/http/problems.py` maps each class to a problem."""
+"""Everything the domain can refuse.
+
+No HTTP here: `handler/http/problems.py` maps each class to a problem.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A refusal that callers can rely on: `code` is stable, `str(error)` may be shown to anybody."""
+    """A refusal that callers can rely on: `code` is stable, `str(error)` may be shown to
+    anybody."""
 
     code: ClassVar[str] = "error"
     message: ClassVar[str] = "The request was refused."
@@ -25,7 +29,10 @@ class FieldError:
 
 
 class ConfigurationError(DomainError):
-    """The process cannot start as configured. Command line only."""
+    """The process cannot start as configured.
+
+    Command line only.
+    """
 
     code = "configuration"
     message = "The configuration is not usable."
@@ -100,7 +107,8 @@ class SignUpClosed(DomainError):
 
 
 class InvalidCode(DomainError):
-    """A code from a mail that is unknown, used, expired or meant for something else; which one is not told."""
+    """A code from a mail that is unknown, used, expired or meant for something else; which one is
+    not told."""
 
     code = "invalid-code"
     message = "The link or code is not valid any more; ask for a new one."

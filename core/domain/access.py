@@ -48,7 +48,8 @@ BUILT_IN_ROLES: Mapping[str, tuple[Permission, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """An authenticated caller: read from the database with every request, so that a change counts at once."""
+    """An authenticated caller: read from the database with every request, so that a change counts
+    at once."""
 
     user: User
     session_id: UUID

@@ -15,8 +15,9 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 class EmailAddress:
     """An address as typed (`value`) and as compared (`normalised`): lower case, IDNA domain.
 
-    The local part is an ASCII dot-atom (RFC 5321 section 4.1.2). Quoted local parts and SMTPUTF8 are refused:
-    they are what several-@ and Unicode-case account takeovers are made of (decision 0004).
+    The local part is an ASCII dot-atom (RFC 5321 section 4.1.2). Quoted local parts and SMTPUTF8
+    are refused: they are what several-@ and Unicode-case account takeovers are made of (decision
+    0004).
     """
 
     value: str

@@ -17,9 +17,9 @@ class CodePurpose(StrEnum):
 class OneTimeCode:
     """The code itself is derived from `id` and never stored; the row keeps its digest.
 
-    `email_normalised` is the address it is sent to: it proves control of that address and of nothing else.
-    `registration_id` or `user_id` is what it acts on; both are empty until the worker has found out, so that
-    asking for a code costs the same for known and unknown addresses.
+    `email_normalised` is the address it is sent to: it proves control of that address and of
+    nothing else. `registration_id` or `user_id` is what it acts on; both are empty until the worker
+    has found out, so that asking for a code costs the same for known and unknown addresses.
     """
 
     id: UUID

@@ -18,12 +18,13 @@ def normalise_password(password: str) -> str:
 def check_new_password(
     password: str, *, min_length: int, personal: Iterable[str | None], pointer: str = "/password"
 ) -> str:
-    """Returns the normalised password. Length in code points, no composition rules.
+    """Returns the normalised password.
 
-    `personal` are the address, the username and such, which may not be the password.
+    Length in code points, no composition rules.
+        `personal` are the address, the username and such, which may not be the password.
 
-    Raises:
-        InvalidInput: at `pointer`.
+        Raises:
+            InvalidInput: at `pointer`.
     """
     normalised = normalise_password(password)
     if not min_length <= len(normalised) <= PASSWORD_MAX_LENGTH:

@@ -30,9 +30,10 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One fact. `actor` did it, `subject` is the user it is about; `None` stands for nobody known.
+    """One fact.
 
-    `details` is JSON and may hold personal data: it goes to the erasable payload, never to the event row.
+    `actor` did it, `subject` is the user it is about; `None` stands for nobody known.     `details`
+    is JSON and may hold personal data: it goes to the erasable payload, never to the event row.
     """
 
     type: EventType

@@ -14,7 +14,9 @@ ATTRIBUTES_BYTES = 16 * 1024
 ATTRIBUTES_DEPTH = 8
 
 _USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]{5,8})*")
+_LOCALE = re.compile(
+    r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]{5,8})*"
+)
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _PICTURE = re.compile(r"https://[!-~]{1,2040}")
 
@@ -41,7 +43,8 @@ def _matching(pattern: re.Pattern[str], detail: str) -> Callable[[str], str | No
 
 _RULES: Mapping[str, Callable[[str], str | None]] = {
     "username": _matching(
-        _USERNAME, "must be 3 to 32 letters, digits, dots, hyphens or underscores, ending in a letter or digit"
+        _USERNAME,
+        "must be 3 to 32 letters, digits, dots, hyphens, underscores; a letter or digit at each end",
     ),
     "display_name": _name,
     "given_name": _name,
@@ -88,7 +91,9 @@ def _attribute_errors(value: object) -> list[FieldError]:
 
 
 def _depth(value: object) -> int:
-    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    children = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    )
     return 1 + max((_depth(child) for child in children), default=0)
 
 
@@ -101,7 +106,8 @@ def _storable(value: object) -> bool:
 
 
 def merge_patch(target: object, patch: object) -> object:
-    """RFC 7396 section 2: members set to null are removed, objects merge, anything else replaces."""
+    """RFC 7396 section 2: members set to null are removed, objects merge, anything else
+    replaces."""
     if not isinstance(patch, Mapping):
         return patch
     result = dict(target) if isinstance(target, Mapping) else {}

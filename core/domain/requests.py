@@ -15,7 +15,7 @@ class StoredAnswer:
     body: bytes
 
 
-class AnsweredBefore(Exception):  # noqa: N818  not an error: the first answer is given again
+class AnsweredBefore(Exception):
     """Raised by `Storage.write` when the idempotency key has an answer; nothing was done."""
 
     def __init__(self, answer: StoredAnswer) -> None:
@@ -25,7 +25,10 @@ class AnsweredBefore(Exception):  # noqa: N818  not an error: the first answer i
 
 @dataclass(frozen=True, kw_only=True)
 class Idempotency:
-    """An Idempotency-Key in its scope. `fingerprint` is a digest of the request; `render` makes the answer to keep."""
+    """An Idempotency-Key in its scope.
+
+    `fingerprint` is a digest of the request; `render` makes the answer to keep.
+    """
 
     principal: str
     route: str
@@ -36,11 +39,16 @@ class Idempotency:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """What a use case knows of the request. `address` is canonical, taken from the trusted hop."""
+    """What a use case knows of the request.
+
+    `address` is canonical, taken from the trusted hop; `address_bucket` is what limits count by:
+    the address, or the /64 of an IPv6 one.
+    """
 
     request_id: str
     trace_id: str | None = None
     address: str | None = None
+    address_bucket: str | None = None
     user_agent: str | None = None
     actor: UUID | None = None
     idempotency: Idempotency | None = None

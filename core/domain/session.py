@@ -21,7 +21,10 @@ class RevokeReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One login. Its refresh tokens are the pairs (id, generation); only the newest generation is good."""
+    """One login.
+
+    Its refresh tokens are the pairs (id, generation); only the newest generation is good.
+    """
 
     id: UUID
     user_id: UUID
@@ -68,8 +71,9 @@ def judge_lost_rotation(
 ) -> RefreshOutcome:
     """Decides what to do with a token that is not the newest of its family.
 
-    A retry of the last generation by the same client within the grace period gets the same successor again;
-    any other use of an old token means that two parties hold it (RFC 9700 section 4.14.2).
+    A retry of the last generation by the same client within the grace period gets the same
+    successor again; any other use of an old token means that two parties hold it (RFC 9700 section
+    4.14.2).
     """
     if session is None or session.revoked_at is not None or session.expires_at <= now:
         return RefreshOutcome.DEAD

@@ -18,7 +18,10 @@ class UserStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A user as the API shows it. Times are aware UTC; `version` rises by one with each change."""
+    """A user as the API shows it.
+
+    Times are aware UTC; `version` rises by one with each change.
+    """
 
     id: UUID
     email: str

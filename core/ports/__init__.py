@@ -1,1 +1,4 @@
-"""What the core needs from outside, as Protocols. Attributes are read-only, so that frozen classes fit."""
+"""What the core needs from outside, as Protocols.
+
+Attributes are read-only, so that frozen classes fit.
+"""

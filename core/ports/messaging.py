@@ -50,7 +50,9 @@ class Mail:
     def __post_init__(self) -> None:
         wanted = MAIL_VARIABLES[self.template]
         if self.variables.keys() != wanted:
-            raise ValueError(f"{self.template} needs {sorted(wanted)}, not {sorted(self.variables)}")
+            raise ValueError(
+                f"{self.template} needs {sorted(wanted)}, not {sorted(self.variables)}"
+            )
 
 
 class MailFailed(Exception):

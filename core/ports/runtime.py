@@ -38,7 +38,8 @@ class RateLimiter(Protocol):
     """Limits by client address: an accelerator that may forget, never the truth."""
 
     def hit(self, key: str, *, limit: int, window: int) -> LimitState:
-        """Counts one hit of `key` against `limit` in `window` seconds; never raises, never waits over 60 ms."""
+        """Counts one hit of `key` against `limit` in `window` seconds; never raises, never waits
+        over 60 ms."""
         ...
 
 

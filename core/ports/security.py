@@ -63,7 +63,8 @@ class AccessTokens(Protocol):
 
 
 class RefreshTokens(Protocol):
-    """Derived from family and generation by a keyed hash: nothing to store, nothing to steal from a table."""
+    """Derived from family and generation by a keyed hash: nothing to store, nothing to steal from a
+    table."""
 
     def encode(self, session_id: UUID, generation: int) -> str: ...
 
@@ -96,5 +97,6 @@ class Sealer(Protocol):
 
 class Pseudonyms(Protocol):
     def of(self, *parts: str) -> bytes:
-        """A keyed, length-prefixed digest: equal parts give equal bytes, and nobody reads them back."""
+        """A keyed, length-prefixed digest: equal parts give equal bytes, and nobody reads them
+        back."""
         ...

@@ -1,7 +1,7 @@
 """The database, as the use cases see it: one store an aggregate, one unit of work a use case.
 
-Every method is one statement unless it says otherwise. All of them raise StorageUnavailable when the database does
-not answer in time. Times are passed in, never taken from the database's clock.
+Every method is one statement unless it says otherwise. All of them raise StorageUnavailable when
+the database does not answer in time. Times are passed in, never taken from the database's clock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ class UserStore(Protocol):
     def username_taken(self, username: str) -> bool: ...
 
     def update(
-        self, user_id: UUID, changes: Mapping[str, object], *, expected_version: int | None, now: datetime
+        self,
+        user_id: UUID,
+        changes: Mapping[str, object],
+        *,
+        expected_version: int | None,
+        now: datetime,
     ) -> User | None:
         """Writes columns by name and raises the version; None when missing or of another version.
 
@@ -59,7 +64,8 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LoginCandidate:
-    """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that address."""
+    """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that
+    address."""
 
     kind: AccountKind
     id: UUID
@@ -75,21 +81,23 @@ class CredentialStore(Protocol):
     ) -> LoginCandidate | None:
         """By normalised email or lower-case username, exactly one of them given.
 
-        `known_address` says whether this user has logged in from the address behind `address_key` before.
+        `known_address` says whether this user has logged in from the address behind `address_key`
+        before.
         """
         ...
 
     def password_hash(self, user_id: UUID) -> str | None:
-        """In a transaction it locks the row (FOR SHARE): a password that changes meanwhile waits, and then
+        """In a transaction it locks the row (FOR SHARE).
 
-        revokes the session that this login has made.
+        A password change waits for this login to end, and then revokes the session that it made.
         """
         ...
 
     def set_password(
         self, user_id: UUID, password_hash: str, *, now: datetime, temporary: bool = False
     ) -> None:
-        """Inserts or replaces; a temporary one has to be changed before anything else is allowed."""
+        """Inserts or replaces; a temporary one has to be changed before anything else is
+        allowed."""
         ...
 
     def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
@@ -106,7 +114,9 @@ class RegistrationStore(Protocol):
         """Deletes and returns it; None when it is gone or expired."""
         ...
 
-    def pending(self, email_normalised: str, *, now: datetime, limit: int) -> Sequence[PendingRegistration]:
+    def pending(
+        self, email_normalised: str, *, now: datetime, limit: int
+    ) -> Sequence[PendingRegistration]:
         """The newest first."""
         ...
 
@@ -124,7 +134,9 @@ class CodeStore(Protocol):
         """Unused ones only."""
         ...
 
-    def bind(self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None) -> None: ...
+    def bind(
+        self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None
+    ) -> None: ...
 
     def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
         """Marks it used in the statement that reads it: of two at once, one gets it."""
@@ -139,11 +151,18 @@ class SessionStore(Protocol):
     def get(self, session_id: UUID) -> Session | None: ...
 
     def rotate(
-        self, session_id: UUID, generation: int, *, client_key: bytes, sliding_until: datetime, now: datetime
+        self,
+        session_id: UUID,
+        generation: int,
+        *,
+        client_key: bytes,
+        sliding_until: datetime,
+        now: datetime,
     ) -> Session | None:
-        """The one atomic step of a refresh: generation + 1 where it still is `generation`, the session is alive
+        """The one atomic step of a refresh: from `generation` to the next, or None.
 
-        and its user active. `expires_at` becomes the lesser of `sliding_until` and `absolute_expires_at`.
+        Only while the session is alive and its user active. `expires_at` becomes the lesser of
+        `sliding_until` and `absolute_expires_at`.
         """
         ...
 
@@ -151,11 +170,15 @@ class SessionStore(Protocol):
         """The `client_key` of the last rotation."""
         ...
 
-    def revoke(self, session_id: UUID, *, user_id: UUID, reason: RevokeReason, now: datetime) -> bool:
+    def revoke(
+        self, session_id: UUID, *, user_id: UUID, reason: RevokeReason, now: datetime
+    ) -> bool:
         """False when it is not this user's, or was revoked or expired before."""
         ...
 
-    def revoke_all(self, user_id: UUID, *, reason: RevokeReason, now: datetime) -> Sequence[UUID]: ...
+    def revoke_all(
+        self, user_id: UUID, *, reason: RevokeReason, now: datetime
+    ) -> Sequence[UUID]: ...
 
     def of_user(
         self, user_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
@@ -170,8 +193,8 @@ class PrincipalStore(Protocol):
     ) -> Principal | None:
         """Session, user, roles, permissions and recovery epoch in one statement.
 
-        None unless the session is this user's, alive, the user is active, and no recovery epoch raised after `epoch`
-        covers a token issued at `issued_at`.
+        None unless the session is this user's, alive, the user is active, and no recovery epoch
+        raised after `epoch` covers a token issued at `issued_at`.
         """
         ...
 
@@ -192,7 +215,8 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Exceeded:
-    """`first` is True for the one charge that crossed the limit: it is audited, the rest is only counted."""
+    """`first` is True for the one charge that crossed the limit: it is audited, the rest is only
+    counted."""
 
     bucket: Bucket
     retry_after: int
@@ -201,7 +225,8 @@ class Exceeded:
 
 class ThrottleStore(Protocol):
     def charge(self, buckets: Sequence[Bucket], *, now: datetime) -> Exceeded | None:
-        """Adds one to each bucket; returns the first of the given ones that is over its limit, or None.
+        """Adds one to each bucket; returns the first of the given ones that is over its limit, or
+        None.
 
         Charged before the password is hashed, so that concurrent guesses count too.
         """
@@ -230,10 +255,13 @@ class OutboxStore(Protocol):
     def enqueue_mail(
         self, template: MailTemplate, *, code_id: UUID | None = None, user_id: UUID | None = None
     ) -> None:
-        """The payload has the strings `template`, `code_id`, `user_id`, `request_id` and `trace_id` that are known."""
+        """The payload has the strings `template`, `code_id`, `user_id`, `request_id` and `trace_id`
+        that are known."""
         ...
 
-    def lease(self, *, owner: str, limit: int, until: datetime, now: datetime) -> Sequence[OutboxMessage]:
+    def lease(
+        self, *, owner: str, limit: int, until: datetime, now: datetime
+    ) -> Sequence[OutboxMessage]:
         """Due messages, skipping what others hold (FOR UPDATE SKIP LOCKED); counts the attempt."""
         ...
 
@@ -254,7 +282,10 @@ class OutboxStore(Protocol):
 
 class AccessStore(Protocol):
     def grant(self, user_id: UUID, role: str, *, granted_by: UUID | None, now: datetime) -> bool:
-        """False when held already. Raises NotFound when there is no such role."""
+        """False when held already.
+
+        Raises NotFound when there is no such role.
+        """
         ...
 
     def holders(self, role: str) -> int:
@@ -268,10 +299,12 @@ class ErasureStore(Protocol):
         ...
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class SigningKey:
-    """An ES256 key. `sealed_private` opens with the Sealer, context `signing-key:<kid>`."""
+    """An ES256 key.
+
+    `sealed_private` opens with the Sealer, context `signing-key:<kid>`.
+    """
 
     kid: str
     public_jwk: Mapping[str, str]
@@ -287,13 +320,15 @@ class SigningKeyStore(Protocol):
         ...
 
     def insert_first(self, key: SigningKey) -> bool:
-        """Under an advisory lock: False when there is a key already, so that two starts make one key."""
+        """Under an advisory lock: False when there is a key already, so that two starts make one
+        key."""
         ...
 
 
 class Housekeeping(Protocol):
     def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
-        """Deletes what has no use any more: codes, sign-ups, idempotency records, throttles, sessions long dead.
+        """Deletes what has no use any more: codes, sign-ups, idempotency records, throttles,
+        sessions long dead.
 
         A statement a table, each of at most `batch` rows. Returns rows deleted by table.
         """
@@ -330,7 +365,10 @@ class Stores(Protocol):
 
 
 class UnitOfWork(Stores, Protocol):
-    """One transaction. Whatever was not committed when the `with` block ends is rolled back."""
+    """One transaction.
+
+    Whatever was not committed when the `with` block ends is rolled back.
+    """
 
     def record(self, event: Event) -> None:
         """Writes the audit row and payload now; the business metric counts after the commit."""

@@ -1,0 +1,246 @@
+"""Signing up, proving an address, changing and leaving an account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from core.config import Settings
+from core.domain.access import Principal
+from core.domain.addresses import EmailAddress
+from core.domain.codes import CodePurpose, OneTimeCode, PendingRegistration
+from core.domain.credentials import check_new_password
+from core.domain.events import Event, EventType
+from core.domain.profile import check_profile, merge_patch
+from core.domain.requests import RequestContext
+from core.domain.session import RevokeReason
+from core.domain.user import NewUser, User, UserStatus
+from core.errors import EmailTaken, InvalidCode, SignUpClosed, UsernameTaken, VersionMismatch
+from core.ports.messaging import MailTemplate
+from core.ports.runtime import Clock, Ids
+from core.ports.security import CodeSecrets, PasswordHasher
+from core.ports.storage import Storage, UnitOfWork
+from core.services.throttling import Throttling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """Self-service of the people behind the accounts."""
+
+    settings: Settings
+    storage: Storage
+    hasher: PasswordHasher
+    codes: CodeSecrets
+    throttling: Throttling
+    clock: Clock
+    ids: Ids
+
+    def register(
+        self,
+        context: RequestContext,
+        *,
+        email: str,
+        password: str,
+        username: str | None,
+        profile: Mapping[str, object],
+    ) -> None:
+        """Keeps a pending sign-up and has a mail sent.
+
+        Known and unknown addresses run the same statements: whether the address gets a link or a
+        notice is found out by the worker.
+
+        Raises:
+            SignUpClosed, InvalidInput
+        """
+        if not self.settings.sign_up_open:
+            raise SignUpClosed
+        address = EmailAddress.parse(email)
+        check_profile({"username": username, **profile})
+        password = check_new_password(
+            password, min_length=self.settings.password_min_length, personal=(email, username)
+        )
+        password_hash = self.hasher.hash(password)
+        now = self.clock.now()
+        expires_at = now + self.settings.registration_lifetime
+        registration = PendingRegistration(
+            id=self.ids.new(),
+            email=address.value,
+            email_normalised=address.normalised,
+            username=username,
+            profile=dict(profile),
+            password_hash=password_hash,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        with self.storage.write(context) as uow:
+            mails = self.throttling.mails("register", address.normalised)
+            if uow.throttles.charge([mails], now=now) is None:
+                uow.registrations.insert(registration)
+                self._mail_code(uow, address.normalised, registration.id, now, expires_at)
+            uow.record(
+                Event(
+                    type=EventType.REGISTRATION_REQUESTED,
+                    actor=None,
+                    subject=None,
+                    details={"registration_id": str(registration.id)},
+                )
+            )
+            uow.commit()
+
+    def resend_verification(self, context: RequestContext, *, email: str) -> None:
+        """Has the verification mail sent again, if one is due; the caller learns nothing.
+
+        Raises:
+            InvalidInput
+        """
+        address = EmailAddress.parse(email)
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            mails = self.throttling.mails("verify", address.normalised)
+            if uow.throttles.charge([mails], now=now) is None:
+                expires_at = now + self.settings.registration_lifetime
+                self._mail_code(uow, address.normalised, None, now, expires_at)
+            uow.record(Event(type=EventType.VERIFICATION_REQUESTED, actor=None, subject=None))
+            uow.commit()
+
+    def _mail_code(
+        self,
+        uow: UnitOfWork,
+        email_normalised: str,
+        registration_id: UUID | None,
+        now: datetime,
+        expires_at: datetime,
+    ) -> None:
+        code = OneTimeCode(
+            id=self.ids.new(),
+            purpose=CodePurpose.VERIFY_EMAIL,
+            email_normalised=email_normalised,
+            registration_id=registration_id,
+            user_id=None,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        uow.codes.insert(code, digest=self.codes.digest(self.codes.derive(code.id, code.purpose)))
+        uow.outbox.enqueue_mail(MailTemplate.VERIFY_EMAIL, code_id=code.id)
+
+    def verify_email(self, context: RequestContext, *, code: str) -> UUID:
+        """Activates the one sign-up, or confirms the one address, that the code was made for.
+
+        Returns:
+            The id of the user.
+
+        Raises:
+            InvalidCode
+        """
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            redeemed = uow.codes.redeem(self.codes.digest(code), CodePurpose.VERIFY_EMAIL, now=now)
+            if redeemed is None:
+                raise InvalidCode
+            if redeemed.registration_id is not None:
+                user_id = self._activate(uow, redeemed.registration_id, now)
+            else:
+                user_id = self._confirm(uow, redeemed, now)
+            uow.record(Event(type=EventType.EMAIL_VERIFIED, actor=user_id, subject=user_id))
+            uow.commit(user_id)
+        return user_id
+
+    def _activate(self, uow: UnitOfWork, registration_id: UUID, now: datetime) -> UUID:
+        registration = uow.registrations.take(registration_id, now=now)
+        if registration is None:
+            raise InvalidCode
+        user_id = self.ids.new()
+        try:
+            uow.users.insert(_verified_user(user_id, registration, registration.username, now))
+        except UsernameTaken:
+            # Somebody was faster with the name; the account is worth more than the name.
+            uow.users.insert(_verified_user(user_id, registration, None, now))
+        except EmailTaken:
+            raise InvalidCode from None
+        uow.credentials.set_password(user_id, registration.password_hash, now=now)
+        uow.registrations.discard(registration.email_normalised)
+        uow.record(Event(type=EventType.USER_CREATED, actor=user_id, subject=user_id))
+        return user_id
+
+    def _confirm(self, uow: UnitOfWork, code: OneTimeCode, now: datetime) -> UUID:
+        if code.user_id is None or not uow.users.mark_email_verified(
+            code.user_id, email_normalised=code.email_normalised, now=now
+        ):
+            raise InvalidCode
+        return code.user_id
+
+    def change_profile(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        *,
+        changes: Mapping[str, object],
+        expected_version: int | None,
+    ) -> User:
+        """Applies a merge patch (RFC 7396) to one's own profile; None clears a field.
+
+        Raises:
+            InvalidInput, UsernameTaken, VersionMismatch
+        """
+        user = principal.user
+        columns = dict(changes)
+        if "attributes" in columns:
+            columns["attributes"] = merge_patch(user.attributes, columns["attributes"] or {})
+        check_profile(columns)
+        # Without If-Match the version that was read still guards the merged attributes.
+        expected = user.version if expected_version is None else expected_version
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            changed = uow.users.update(user.id, columns, expected_version=expected, now=now)
+            if changed is None:
+                raise VersionMismatch
+            fields: dict[str, object] = {"fields": sorted(columns)}
+            uow.record(
+                Event(type=EventType.USER_UPDATED, actor=user.id, subject=user.id, details=fields)
+            )
+            uow.commit(changed)
+        return changed
+
+    def deactivate(self, context: RequestContext, principal: Principal) -> datetime:
+        """Closes the account at once, ends its sessions and asks for its erasure.
+
+        Returns:
+            When the erasure is due.
+
+        Raises:
+            VersionMismatch: the account was changed at the same moment.
+        """
+        user = principal.user
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            closed = uow.users.update(
+                user.id, {"status": UserStatus.DEACTIVATED}, expected_version=None, now=now
+            )
+            if closed is None:
+                raise VersionMismatch
+            uow.sessions.revoke_all(user.id, reason=RevokeReason.DEACTIVATED, now=now)
+            due_at = uow.erasures.request(
+                user.id, now=now, due_at=now + self.settings.erasure_grace
+            )
+            uow.record(Event(type=EventType.USER_DEACTIVATED, actor=user.id, subject=user.id))
+            uow.record(Event(type=EventType.ERASURE_REQUESTED, actor=user.id, subject=user.id))
+            uow.outbox.enqueue_mail(MailTemplate.ACCOUNT_DEACTIVATED, user_id=user.id)
+            uow.commit(due_at)
+        return due_at
+
+
+def _verified_user(
+    user_id: UUID, registration: PendingRegistration, username: str | None, now: datetime
+) -> NewUser:
+    return NewUser(
+        id=user_id,
+        email=registration.email,
+        email_normalised=registration.email_normalised,
+        email_verified=True,
+        username=username,
+        profile=registration.profile,
+        status=UserStatus.ACTIVE,
+        created_at=now,
+    )

@@ -1,0 +1,184 @@
+"""Logging in, and knowing who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config import Settings
+from core.domain.access import Principal
+from core.domain.addresses import EmailAddress
+from core.domain.credentials import PASSWORD_MAX_LENGTH, normalise_password
+from core.domain.events import Event, EventType
+from core.domain.requests import RequestContext
+from core.domain.session import Session, SessionPolicy, Tokens
+from core.domain.user import UserStatus
+from core.errors import (
+    EmailNotVerified,
+    InvalidCredentials,
+    InvalidInput,
+    Unauthenticated,
+)
+from core.ports.runtime import Clock, Ids, Metrics
+from core.ports.security import AccessTokens, PasswordHasher
+from core.ports.storage import AccountKind, Bucket, LoginCandidate, Storage
+from core.services.throttling import Throttling, refusal
+from core.services.tokens import TokenIssuer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authentication:
+    settings: Settings
+    storage: Storage
+    hasher: PasswordHasher
+    access_tokens: AccessTokens
+    issuer: TokenIssuer
+    throttling: Throttling
+    policy: SessionPolicy
+    metrics: Metrics
+    clock: Clock
+    ids: Ids
+
+    def authenticate(self, access_token: str) -> Principal:
+        """Verifies the token, then reads session, user, permissions and recovery epoch in one
+        statement.
+
+        Raises:
+            Unauthenticated
+        """
+        claims = self.access_tokens.verify(access_token)
+        with self.storage.read() as stores:
+            principal = stores.principals.principal(
+                claims.session_id,
+                user_id=claims.subject,
+                epoch=claims.epoch,
+                issued_at=claims.issued_at,
+                now=self.clock.now(),
+            )
+        if principal is None:
+            raise Unauthenticated
+        return principal
+
+    def login(self, context: RequestContext, *, identifier: str, password: str) -> Tokens:
+        """Password login by email or username.
+
+        Two commits: no connection is held while the hash is computed.
+                Raises:
+                    InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
+                    EmailNotVerified: only after the right password.
+                    TooManyRequests, Overloaded
+        """
+        candidate, buckets = self._admit(context, identifier)
+        # What is longer than any password could be is cut: it cannot match, at the same cost.
+        typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
+        check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
+        if candidate is None or not check.matches or not _may_log_in(candidate):
+            self._record_failure(context, candidate)
+            raise InvalidCredentials
+        if candidate.kind is AccountKind.PENDING or not candidate.email_verified:
+            raise EmailNotVerified
+        new_hash = self.hasher.hash(typed) if check.rehash else None
+        return self._open_session(context, candidate, buckets, new_hash)
+
+    def _admit(
+        self, context: RequestContext, identifier: str
+    ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
+        email, username = _identify(identifier)
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            candidate = uow.credentials.login_candidate(
+                email=email,
+                username=username,
+                address_key=self.throttling.address_key(context),
+                now=now,
+            )
+            account = str(candidate.id) if candidate else f"typed:{email or username}"
+            buckets = self.throttling.guesses(
+                account, context, known_address=candidate is not None and candidate.known_address
+            )
+            exceeded = uow.throttles.charge(buckets, now=now)
+            if exceeded and exceeded.first:
+                subject = candidate.id if candidate and candidate.kind is AccountKind.USER else None
+                policy: dict[str, object] = {"policy": exceeded.bucket.policy}
+                uow.record(
+                    Event(
+                        type=EventType.LOGIN_THROTTLED, actor=None, subject=subject, details=policy
+                    )
+                )
+            uow.commit()
+        if exceeded:
+            if not exceeded.first:
+                self.metrics.event(EventType.LOGIN_THROTTLED)
+            raise refusal(exceeded)
+        return candidate, buckets
+
+    def _record_failure(self, context: RequestContext, candidate: LoginCandidate | None) -> None:
+        known = candidate is not None and candidate.kind is AccountKind.USER
+        subject = candidate.id if candidate and known else None
+        with self.storage.write(context) as uow:
+            uow.record(Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject))
+            uow.commit()
+
+    def _open_session(
+        self,
+        context: RequestContext,
+        candidate: LoginCandidate,
+        buckets: tuple[Bucket, ...],
+        new_hash: str | None,
+    ) -> Tokens:
+        now = self.clock.now()
+        user_id = candidate.id
+        with self.storage.write(context) as uow:
+            if uow.credentials.password_hash(user_id) != candidate.password_hash:
+                raise InvalidCredentials
+            if new_hash and candidate.password_hash:
+                uow.credentials.replace_password(
+                    user_id, old_hash=candidate.password_hash, new_hash=new_hash
+                )
+            session = Session(
+                id=self.ids.new(),
+                user_id=user_id,
+                client_id=self.settings.client_id,
+                user_agent=context.user_agent,
+                address=context.address,
+                amr=("pwd",),
+                epoch=uow.principals.current_epoch(),
+                generation=0,
+                rotated_at=None,
+                authenticated_at=now,
+                created_at=now,
+                last_used_at=now,
+                expires_at=self.policy.expiry(now, now),
+                absolute_expires_at=now + self.policy.absolute,
+                revoked_at=None,
+            )
+            uow.sessions.insert(session)
+            uow.users.record_login(user_id, now=now)
+            uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
+            # Only this address's failures are forgiven: strangers go on being counted together.
+            uow.throttles.clear([buckets[0].key])
+            tokens = self.issuer.tokens(uow, session, now=now)
+            if tokens is None:
+                raise InvalidCredentials
+            details: dict[str, object] = {"session_id": str(session.id)}
+            uow.record(
+                Event(
+                    type=EventType.LOGIN_SUCCEEDED, actor=user_id, subject=user_id, details=details
+                )
+            )
+            uow.commit()
+        return tokens
+
+
+def _may_log_in(candidate: LoginCandidate) -> bool:
+    return candidate.kind is AccountKind.PENDING or candidate.status is UserStatus.ACTIVE
+
+
+def _identify(identifier: str) -> tuple[str | None, str | None]:
+    """Either a normalised email or a lower-case username; what is neither matches nobody, at the
+    same cost."""
+    if "@" not in identifier:
+        return None, identifier.lower()
+    try:
+        return EmailAddress.parse(identifier).normalised, None
+    except InvalidInput:
+        return None, identifier.lower()

@@ -1,0 +1,166 @@
+"""The worker's half of every mail: finding out who gets which, deriving the link, sending,
+retrying."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from core.config import Settings
+from core.domain.codes import CodePurpose, OneTimeCode
+from core.domain.requests import RequestContext
+from core.domain.user import UserStatus
+from core.ports.messaging import Mail, Mailer, MailFailed, MailTemplate
+from core.ports.runtime import Clock
+from core.ports.security import CodeSecrets
+from core.ports.storage import OutboxMessage, Storage, UnitOfWork
+
+BATCH = 10
+ATTEMPTS = 12
+FIRST_DELAY = timedelta(seconds=5)
+LONGEST_DELAY = timedelta(hours=1)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliveries:
+    settings: Settings
+    storage: Storage
+    mailer: Mailer
+    codes: CodeSecrets
+    clock: Clock
+
+    def run_once(self, *, owner: str) -> int:
+        """Leases due messages and handles each; returns how many.
+
+        At least once: a kill leaves a lease to run out.
+        """
+        now = self.clock.now()
+        lease = timedelta(seconds=BATCH * (self.settings.mail_timeout + 5))
+        with self.storage.write(RequestContext(request_id=owner)) as uow:
+            messages = uow.outbox.lease(owner=owner, limit=BATCH, until=now + lease, now=now)
+            uow.commit()
+        for message in messages:
+            self._handle(message, owner)
+        return len(messages)
+
+    def release(self, *, owner: str) -> None:
+        """Hands back what is leased, so that another worker need not wait for the lease to run
+        out."""
+        with self.storage.write(RequestContext(request_id=owner)) as uow:
+            uow.outbox.release(owner=owner, now=self.clock.now())
+            uow.commit()
+
+    def _handle(self, message: OutboxMessage, owner: str) -> None:
+        context = RequestContext(
+            request_id=message.payload.get("request_id", owner),
+            trace_id=message.payload.get("trace_id"),
+        )
+        with self.storage.write(context) as uow:
+            mail = self._compose(uow, message)
+            uow.commit()
+        failure: MailFailed | None = None
+        if mail is not None:
+            try:
+                self.mailer.send(mail)
+            except MailFailed as error:
+                failure = error
+        with self.storage.write(context) as uow:
+            self._settle(uow, message, owner, failure)
+            uow.commit()
+
+    def _settle(
+        self, uow: UnitOfWork, message: OutboxMessage, owner: str, failure: MailFailed | None
+    ) -> None:
+        now = self.clock.now()
+        if failure is None:
+            uow.outbox.done(message.id, owner=owner)
+        elif failure.permanent or message.attempts >= ATTEMPTS:
+            logger.error("mail parked after %d attempts: %s", message.attempts, failure)
+            uow.outbox.park(message.id, owner=owner, error=str(failure), now=now)
+        else:
+            delay = min(FIRST_DELAY * 2 ** (message.attempts - 1), LONGEST_DELAY)
+            logger.warning("mail failed, next try in %s: %s", delay, failure)
+            uow.outbox.retry(message.id, owner=owner, at=now + delay, error=str(failure))
+
+    def _compose(self, uow: UnitOfWork, message: OutboxMessage) -> Mail | None:
+        """None when there is nothing to send any more, or nobody to send it to."""
+        template = MailTemplate(message.payload["template"])
+        if "code_id" in message.payload:
+            code = uow.codes.by_id(UUID(message.payload["code_id"]))
+            if code is None or code.expires_at <= self.clock.now():
+                return None
+            if code.purpose is CodePurpose.RESET_PASSWORD:
+                return self._reset_mail(uow, message, code)
+            return self._verification_mail(uow, message, code)
+        user = uow.users.by_id(UUID(message.payload["user_id"]))
+        if user is None:
+            return None
+        variables = {
+            MailTemplate.PASSWORD_CHANGED: {"reset_link": self._page("reset")},
+            MailTemplate.ACCOUNT_DEACTIVATED: {
+                "erasure_days": str(self.settings.erasure_grace.days)
+            },
+        }[template]
+        return self._mail(message, template, user.email, variables)
+
+    def _reset_mail(
+        self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode
+    ) -> Mail | None:
+        user = uow.users.by_email(code.email_normalised)
+        if user is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+            return None
+        uow.codes.bind(code.id, user_id=user.id, registration_id=None)
+        return self._mail(
+            message,
+            MailTemplate.RESET_PASSWORD,
+            user.email,
+            {"link": self._link("reset", code), "expires_minutes": self._left(code, 60)},
+        )
+
+    def _verification_mail(
+        self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode
+    ) -> Mail | None:
+        """A known address gets a notice, never a second account.
+
+        A resent link is given only where there is one sign-up that it can mean: else it could
+        activate a stranger's attempt with the stranger's password.
+        """
+        link = {"link": self._link("verify", code), "expires_hours": self._left(code, 3600)}
+        user = uow.users.by_email(code.email_normalised)
+        if user is not None and (user.email_verified or code.registration_id is not None):
+            reset = {"reset_link": self._page("reset")}
+            return self._mail(message, MailTemplate.ALREADY_REGISTERED, user.email, reset)
+        if user is not None:
+            uow.codes.bind(code.id, user_id=user.id, registration_id=None)
+            return self._mail(message, MailTemplate.VERIFY_EMAIL, user.email, link)
+        if code.registration_id is not None:
+            own = uow.registrations.by_id(code.registration_id)
+            return self._mail(message, MailTemplate.VERIFY_EMAIL, own.email, link) if own else None
+        pending = uow.registrations.pending(code.email_normalised, now=self.clock.now(), limit=2)
+        if len(pending) > 1:
+            return self._mail(message, MailTemplate.AMBIGUOUS_REGISTRATION, pending[0].email, {})
+        if not pending:
+            return None
+        uow.codes.bind(code.id, user_id=None, registration_id=pending[0].id)
+        return self._mail(message, MailTemplate.VERIFY_EMAIL, pending[0].email, link)
+
+    def _mail(
+        self, message: OutboxMessage, template: MailTemplate, to: str, variables: dict[str, str]
+    ) -> Mail:
+        return Mail(template=template, to=to, message_id=str(message.id), variables=variables)
+
+    def _page(self, page: str) -> str:
+        base = self.settings.account_url or f"{self.settings.public_url}/account"
+        return f"{base}/{page}"
+
+    def _link(self, page: str, code: OneTimeCode) -> str:
+        """The code stands in the fragment, which browsers send to nobody."""
+        return f"{self._page(page)}#token={self.codes.derive(code.id, code.purpose)}"
+
+    def _left(self, code: OneTimeCode, unit: int) -> str:
+        remaining = code.expires_at - self.clock.now()
+        return str(max(1, round(remaining.total_seconds() / unit)))

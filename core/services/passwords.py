@@ -1,0 +1,144 @@
+"""Forgetting, resetting and changing a password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config import Settings
+from core.domain.access import Principal
+from core.domain.addresses import EmailAddress
+from core.domain.codes import CodePurpose, OneTimeCode
+from core.domain.credentials import check_new_password, normalise_password
+from core.domain.events import Event, EventType
+from core.domain.requests import RequestContext
+from core.domain.session import RevokeReason
+from core.domain.user import User, UserStatus
+from core.errors import InvalidCode, InvalidInput
+from core.ports.messaging import MailTemplate
+from core.ports.runtime import Clock, Ids
+from core.ports.security import CodeSecrets, PasswordHasher
+from core.ports.storage import Storage, UnitOfWork
+from core.services.throttling import Throttling, refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passwords:
+    settings: Settings
+    storage: Storage
+    hasher: PasswordHasher
+    codes: CodeSecrets
+    throttling: Throttling
+    clock: Clock
+    ids: Ids
+
+    def forgot(self, context: RequestContext, *, email: str) -> None:
+        """Has a reset mail sent if the address belongs to an active user; the caller learns
+        nothing.
+
+        Raises:
+            InvalidInput
+        """
+        address = EmailAddress.parse(email)
+        now = self.clock.now()
+        code = OneTimeCode(
+            id=self.ids.new(),
+            purpose=CodePurpose.RESET_PASSWORD,
+            email_normalised=address.normalised,
+            registration_id=None,
+            user_id=None,
+            created_at=now,
+            expires_at=now + self.settings.reset_lifetime,
+        )
+        digest = self.codes.digest(self.codes.derive(code.id, code.purpose))
+        with self.storage.write(context) as uow:
+            mails = self.throttling.mails("reset", address.normalised)
+            if uow.throttles.charge([mails], now=now) is None:
+                uow.codes.insert(code, digest=digest)
+                uow.outbox.enqueue_mail(MailTemplate.RESET_PASSWORD, code_id=code.id)
+            uow.record(Event(type=EventType.PASSWORD_RESET_REQUESTED, actor=None, subject=None))
+            uow.commit()
+
+    def reset(self, context: RequestContext, *, code: str, password: str) -> None:
+        """Sets a new password with a code from a mail, which also proves the address, and ends
+        every session.
+
+        Raises:
+            InvalidCode
+            InvalidInput: the password was refused; the code stays good for another try.
+        """
+        minimum = self.settings.password_min_length
+        password = check_new_password(password, min_length=minimum, personal=())
+        password_hash = self.hasher.hash(password)
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            redeemed = uow.codes.redeem(
+                self.codes.digest(code), CodePurpose.RESET_PASSWORD, now=now
+            )
+            user = uow.users.by_id(redeemed.user_id) if redeemed and redeemed.user_id else None
+            if user is None or redeemed is None or not _may_reset(user, redeemed):
+                raise InvalidCode
+            check_new_password(password, min_length=minimum, personal=(user.email, user.username))
+            uow.users.mark_email_verified(
+                user.id, email_normalised=redeemed.email_normalised, now=now
+            )
+            # Whoever reads the mailbox is the owner: strangers' guesses count no longer.
+            uow.throttles.clear([self.throttling.strangers(str(user.id)).key])
+            self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
+            uow.record(Event(type=EventType.PASSWORD_RESET, actor=user.id, subject=user.id))
+            uow.commit()
+
+    def change(
+        self, context: RequestContext, principal: Principal, *, current: str, new: str
+    ) -> None:
+        """Changes one's own password and ends every session, this one included.
+
+        Raises:
+            InvalidInput: at /current_password when wrong, at /new_password when refused.
+            TooManyRequests
+        """
+        user = principal.user
+        new = check_new_password(
+            new,
+            min_length=self.settings.password_min_length,
+            personal=(user.email, user.username),
+            pointer="/new_password",
+        )
+        guesses = self.throttling.guesses(str(user.id), context, known_address=True)
+        with self.storage.write(context) as uow:
+            exceeded = uow.throttles.charge(guesses, now=self.clock.now())
+            stored_hash = uow.credentials.password_hash(user.id)
+            uow.commit()
+        if exceeded:
+            raise refusal(exceeded)
+        if not self.hasher.verify(stored_hash, normalise_password(current)).matches:
+            self._record_failure(context, user)
+            raise InvalidInput.at("/current_password", "is wrong")
+        if new == normalise_password(current):
+            raise InvalidInput.at("/new_password", "must differ from the current one")
+        password_hash = self.hasher.hash(new)
+        with self.storage.write(context) as uow:
+            uow.throttles.clear([bucket.key for bucket in guesses])
+            self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
+            uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
+            uow.commit()
+
+    def _record_failure(self, context: RequestContext, user: User) -> None:
+        with self.storage.write(context) as uow:
+            uow.record(Event(type=EventType.PASSWORD_CHANGE_FAILED, actor=user.id, subject=user.id))
+            uow.commit()
+
+    def _replace(
+        self, uow: UnitOfWork, user: User, password_hash: str, reason: RevokeReason
+    ) -> None:
+        """First the password, whose row a login in progress has locked, then all sessions, that
+        login's too."""
+        now = self.clock.now()
+        uow.credentials.set_password(user.id, password_hash, now=now)
+        uow.sessions.revoke_all(user.id, reason=reason, now=now)
+        uow.codes.revoke_for_user(user.id, CodePurpose.RESET_PASSWORD, now=now)
+        uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
+
+
+def _may_reset(user: User, code: OneTimeCode) -> bool:
+    same_address = EmailAddress.parse(user.email).normalised == code.email_normalised
+    return same_address and user.status in {UserStatus.ACTIVE, UserStatus.PENDING}

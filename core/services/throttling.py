@@ -1,0 +1,73 @@
+"""Which counters a request is charged to, before anything expensive or telling happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config import Settings
+from core.domain.requests import RequestContext
+from core.errors import TooManyRequests
+from core.ports.security import Pseudonyms
+from core.ports.storage import Bucket, Exceeded
+
+FAILURE_WINDOW = 15 * 60
+ACCOUNT_WINDOW = 60 * 60
+MAIL_WINDOW = 60 * 60
+
+
+@dataclass(frozen=True)
+class Throttling:
+    """Names and sizes of the buckets; keys are pseudonyms, so that the table tells nobody's
+    address."""
+
+    settings: Settings
+    pseudonyms: Pseudonyms
+
+    def address_key(self, context: RequestContext) -> bytes:
+        return self.pseudonyms.of("address", context.address_bucket or "unknown")
+
+    def guesses(
+        self, account: str, context: RequestContext, *, known_address: bool
+    ) -> tuple[Bucket, ...]:
+        """Guessing the password of `account` (a user id, or what was typed when there is none).
+
+        One bucket for the pair of account and address. Addresses from which nobody has logged in to
+        this account share one more, so that many addresses gain nothing, and the owner's own
+        address is never locked by it.
+        """
+        here = Bucket(
+            key=self.pseudonyms.of("guess", account, context.address_bucket or "unknown"),
+            limit=self.settings.limit_failures_per_address,
+            window=FAILURE_WINDOW,
+            policy="account-and-address",
+        )
+        return (here,) if known_address else (here, self.strangers(account))
+
+    def strangers(self, account: str) -> Bucket:
+        """What all addresses together may guess that the owner never used."""
+        return Bucket(
+            key=self.pseudonyms.of("strangers", account),
+            limit=self.settings.limit_failures_per_account,
+            window=ACCOUNT_WINDOW,
+            policy="account",
+        )
+
+    def mails(self, purpose: str, email_normalised: str) -> Bucket:
+        """Mails to one address, so that nobody is flooded through us."""
+        return Bucket(
+            key=self.pseudonyms.of("mails", purpose, email_normalised),
+            limit=self.settings.limit_mails_per_address,
+            window=MAIL_WINDOW,
+            policy="mails",
+        )
+
+
+def refusal(exceeded: Exceeded) -> TooManyRequests:
+    """The error for a bucket that is over its limit."""
+    bucket = exceeded.bucket
+    return TooManyRequests(
+        retry_after=exceeded.retry_after,
+        limit=bucket.limit,
+        window=bucket.window,
+        policy=bucket.policy,
+    )
