@@ -32,7 +32,7 @@ lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration
 	scripts/lint.sh
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
-	$(BIN)/python scripts/planted.py $(ARGS)
+	$(BIN)/python -m scripts.planted $(ARGS)
 
 lock: .venv/.dev ## Compile requirements/*.txt from pyproject.toml (ARGS=--upgrade)
 	scripts/lock.sh $(ARGS)

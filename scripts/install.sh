@@ -44,7 +44,7 @@ touch "$venv/.unfinished"
 
 echo "user-api: installing $(grep -c '^[a-z].*==' "$lock") packages into $venv"
 pip() {
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet "$@" ||
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq "$@" ||
         stop "pip could not install; its message is above"
 }
 # The lock is complete, so nothing is left to resolve.

@@ -1,7 +1,7 @@
 """Compare the pins in requirements/*.txt with pyproject.toml, without a registry.
 
-Every direct requirement has a pin that satisfies it, every pin has a hash, the files agree with one another,
-and none of them names an index, a URL or a folder.
+Every direct requirement has a pin that satisfies it, every pin has a hash, the files agree with
+one another, and none of them names an index, a URL or a folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 _ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ \\;]+)")
-_PLACE = re.compile(r"://|^\s*--(?:index|extra-index|find-links|trusted-host)|\s@\s|(?:^|[\s=(])/\w")
+_PLACE = re.compile(
+    r"://|^\s*--(?:index|extra-index|find-links|trusted-host)|\s@\s|(?:^|[\s=(])/\w"
+)
 
 
 def read_pins(text: str) -> tuple[dict[str, str], list[str]]:

@@ -1,0 +1,262 @@
+"""Show that the tests which guard a promise fail when the promise is broken.
+
+    python -m scripts.planted [-j N] [NAME ...]
+
+Each `tests/planted/NAME.patch` plants one defect. Its first line names the test that has to notice:
+
+    # fails: tests/unit/test_codes.py::test_expired_code_is_refused
+    # fails: tests/conformance/test_login.py::test_answers[lambda-unknown]
+    # fails: tests/conformance/test_login.py -k "unknown and not slow"
+
+First the named tests run without any patch and have to pass. Then every patch is applied to a
+scratch git worktree of HEAD (uncommitted work is not seen) and its test has to *fail*: an error of
+a fixture, an import error, a time-out, no test at all, or a patch that no longer applies is not a
+proof. Exit status 0 when every patch was noticed, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from scripts.planted_verdict import (
+    Outcome,
+    UnusablePatch,
+    Verdict,
+    judge,
+    read_outcome,
+    selection,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+PATCHES = ROOT / "tests" / "planted"
+PACKAGES = "core, handler, migrations, tests"
+
+
+class Bench:
+    """Scratch worktrees and the pytest processes in them; `stop` ends all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._git = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = threading.Event()
+
+    @contextlib.contextmanager
+    def worktree(self, name: str) -> Iterator[Path]:
+        tree = self._folder / name
+        with self._git:
+            _git(ROOT, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
+        try:
+            yield tree
+        finally:
+            with self._git:
+                _git(ROOT, "worktree", "remove", "--force", str(tree))
+
+    def run(self, tree: Path, arguments: Sequence[str], *, seconds: float) -> Outcome:
+        """Raises UnusablePatch when the deadline passes or another checkout's code is imported."""
+        self._check_imports(tree)
+        report, log = tree.parent / f"{tree.name}.xml", tree.parent / f"{tree.name}.log"
+        report.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, f"--junitxml={report}"],
+                cwd=tree,
+                env=_environment(tree),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running.add(process)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise UnusablePatch(f"its test took more than {seconds:.0f} s") from None
+        finally:
+            _end(process)
+            self._running.discard(process)
+        if self._stopped.is_set():
+            raise UnusablePatch("stopped")
+        outcome = read_outcome(status, report)
+        if status not in {0, 1} or outcome.errors:
+            _show_end(log)
+        return outcome
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for process in list(self._running):
+            _end(process)
+
+    def _check_imports(self, tree: Path) -> None:
+        if self._stopped.is_set():
+            raise UnusablePatch("stopped")
+        listing = f"import {PACKAGES}\nfor m in ({PACKAGES}): print(m.__file__)"
+        found = subprocess.run(
+            [sys.executable, "-c", listing],
+            cwd=self._folder,
+            env=_environment(tree),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        files = found.stdout.splitlines()
+        if found.returncode or not all(Path(file).is_relative_to(tree) for file in files):
+            raise UnusablePatch(f"Python imports other code: {found.stdout}{found.stderr[-500:]}")
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
+    return kept | {"PYTHONPATH": str(tree)}
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    """Raises UnusablePatch with git's own words."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        raise UnusablePatch(done.stderr.strip().replace("\n", "; ") or f"git {arguments[0]} failed")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupts first, so that fixtures stop their servers; then ends the rest of the group."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(5)
+
+
+def _show_end(log: Path) -> None:
+    print(log.read_text(errors="replace")[-3000:], file=sys.stderr, flush=True)
+
+
+def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], seconds: float) -> bool:
+    """Whether all named tests pass on HEAD: nodes in one run, each -k expression in its own."""
+    nodes = sorted({chosen[0] for chosen in selections if len(chosen) == 1})
+    runs = [tuple(nodes)] if nodes else []
+    runs += sorted({chosen for chosen in selections if len(chosen) > 1})
+    with bench.worktree("unpatched") as tree:
+        for run in runs:
+            outcome = bench.run(tree, run, seconds=seconds * len(run))
+            if outcome.status or not outcome.passed:
+                _show_end(tree.parent / f"{tree.name}.log")
+                print("planted: these tests do not pass without a patch", file=sys.stderr)
+                return False
+    return True
+
+
+def try_patch(bench: Bench, patch: Path, tests: Sequence[str], seconds: float) -> Verdict:
+    try:
+        with bench.worktree(patch.stem) as tree:
+            try:
+                _git(tree, "apply", "--whitespace=nowarn", str(patch))
+            except UnusablePatch as error:
+                return Verdict(False, f"no longer applies: {error}")
+            return judge(bench.run(tree, tests, seconds=seconds))
+    except UnusablePatch as error:
+        return Verdict(False, str(error))
+
+
+def try_all(
+    bench: Bench, patches: Mapping[Path, tuple[str, ...]], jobs: int, seconds: float
+) -> int:
+    """The number of patches that nobody noticed."""
+    failed = 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {
+            pool.submit(try_patch, bench, patch, tests, seconds): patch.stem
+            for patch, tests in patches.items()
+        }
+        try:
+            for number, future in enumerate(as_completed(waiting), 1):
+                verdict = future.result()
+                failed += not verdict.noticed
+                told = "noticed" if verdict.noticed else "NOT NOTICED"
+                spent = f"{time.monotonic() - began:.0f} s"
+                reason = verdict.reason.split("\n", 1)[0][:160]
+                print(
+                    f"[{number}/{len(patches)}, {spent}] {told}: {waiting[future]}: {reason}",
+                    flush=True,
+                )
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            bench.stop()
+            raise
+    return failed
+
+
+def chosen_patches(names: Sequence[str]) -> dict[Path, tuple[str, ...]]:
+    """Each patch with its test; raises UnusablePatch for an unknown name or a wrong first line."""
+    patches = sorted(PATCHES.glob("*.patch"))
+    unknown = set(names) - {patch.stem for patch in patches}
+    if unknown or not patches:
+        raise UnusablePatch(f"tests/planted has no {', '.join(sorted(unknown)) or 'patches'}")
+    chosen = {}
+    for patch in patches:
+        try:
+            chosen[patch] = selection(patch.read_text().split("\n", 1)[0])
+        except UnusablePatch as error:
+            raise UnusablePatch(f"{patch.name}: {error}") from None
+    return {patch: tests for patch, tests in chosen.items() if not names or patch.stem in names}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="planted", description="Try the defects in tests/planted."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="patches to try (default: all)")
+    parser.add_argument("-j", dest="jobs", type=int, default=2, help="patches at once (default 2)")
+    parser.add_argument(
+        "--seconds", type=float, default=180, help="deadline of a test (default 180)"
+    )
+    return parser.parse_args()
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _terminated)
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        bench = Bench(Path(folder).resolve())
+        try:
+            patches = chosen_patches(arguments.names)
+            print(
+                f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True
+            )
+            if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
+                return 1
+            failed = try_all(bench, patches, arguments.jobs, arguments.seconds)
+        except UnusablePatch as error:
+            print(f"planted: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            bench.stop()
+            print("planted: stopped", file=sys.stderr)
+            return 130
+    print(f"planted: {len(patches) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What counts as proof that a test notices a planted defect; `scripts.planted` runs them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+HEADER = "# fails: "
+# Exceptions that a broken patch raises, and no test looks for.
+_DOES_NOT_LOAD = (
+    "ImportError",
+    "ModuleNotFoundError",
+    "SyntaxError",
+    "IndentationError",
+    "NameError",
+)
+
+
+class UnusablePatch(Exception):
+    """The patch cannot be tried; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one run of pytest reported: its exit status, counts, and the message of each failure."""
+
+    status: int
+    passed: int = 0
+    errors: int = 0
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the defect was noticed, and by which failure, or why not."""
+
+    noticed: bool
+    reason: str
+
+
+def selection(first_line: str) -> tuple[str, ...]:
+    """The pytest arguments that a patch's first line names.
+
+    Raises UnusablePatch unless it is one node id, or one test file and a -k expression.
+    """
+    if not first_line.startswith(HEADER):
+        raise UnusablePatch(f"its first line has to read `{HEADER}tests/...::test_...`")
+    words = tuple(shlex.split(first_line.removeprefix(HEADER)))
+    one_node = len(words) == 1 and "::" in words[0]
+    one_expression = len(words) == 3 and words[1] == "-k" and "::" not in words[0]
+    if not (one_node or one_expression) or not words[0].startswith("tests/"):
+        raise UnusablePatch(f"its first line names no test: {first_line.strip()}")
+    return words
+
+
+def judge(outcome: Outcome) -> Verdict:
+    """Noticed only if a test failed by what it checks, and nothing else went wrong."""
+    broken = [text for text in outcome.failures if text.startswith(_DOES_NOT_LOAD)]
+    late = [text for text in outcome.failures if text.startswith("Failed: Timeout")]
+    if outcome.status == 0:
+        return Verdict(False, "its test passes" if outcome.passed else "its test was skipped")
+    if outcome.status != 1:
+        return Verdict(False, f"pytest ended with status {outcome.status}, so no test spoke")
+    if outcome.errors:
+        return Verdict(False, "a fixture or an import broke, which proves nothing")
+    if broken:
+        return Verdict(False, f"the code does not load: {broken[0]}")
+    if late:
+        return Verdict(False, "its test ran out of time, which proves nothing")
+    if not outcome.failures:
+        return Verdict(False, "pytest reported no failure")
+    return Verdict(True, outcome.failures[0])
+
+
+def read_outcome(status: int, report: Path) -> Outcome:
+    """Counts from pytest's JUnit report; an absent one counts as nothing run."""
+    if not report.exists():
+        return Outcome(status=status)
+    root = ET.parse(report).getroot()  # noqa: S314  # nosec B314  pytest wrote it
+    failures = tuple(node.get("message", "") for node in root.iter("failure"))
+    errors = len(list(root.iter("error")))
+    silent = len(list(root.iter("skipped"))) + len(failures) + errors
+    passed = len(list(root.iter("testcase"))) - silent
+    return Outcome(status=status, passed=passed, errors=errors, failures=failures)

@@ -1,0 +1,86 @@
+"""`make planted` accepts only a failing test as proof, never a broken one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.planted_verdict import Outcome, UnusablePatch, judge, read_outcome, selection
+
+FAILED = Outcome(status=1, failures=("assert 200 == 401",))
+
+
+def test_a_failing_test_is_proof() -> None:
+    """A defect counts as noticed when the named test fails by what it checks."""
+    verdict = judge(FAILED)
+    assert (verdict.noticed, verdict.reason) == (True, "assert 200 == 401")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Outcome(status=0, passed=1), "its test passes"),
+        (Outcome(status=0), "its test was skipped"),
+        (Outcome(status=1, failures=("assert 0",), errors=1), "a fixture or an import broke"),
+        (Outcome(status=1, failures=("ImportError: no name",)), "the code does not load"),
+        (Outcome(status=1, failures=("Failed: Timeout (>120.0s)",)), "ran out of time"),
+        (Outcome(status=1), "no failure"),
+        (Outcome(status=2), "status 2"),
+        (Outcome(status=4), "status 4"),
+        (Outcome(status=5), "status 5"),
+        (Outcome(status=-9), "status -9"),
+    ],
+)
+def test_anything_else_is_not_proof(outcome: Outcome, reason: str) -> None:
+    """A passing, skipped, broken, slow or missing test leaves the defect unproven, and says why."""
+    verdict = judge(outcome)
+    assert not verdict.noticed
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ("# fails: tests/unit/test_x.py::test_y", ("tests/unit/test_x.py::test_y",)),
+        ("# fails: tests/unit/test_x.py::test_y[a-b]", ("tests/unit/test_x.py::test_y[a-b]",)),
+        ('# fails: tests/t.py -k "one and two"', ("tests/t.py", "-k", "one and two")),
+    ],
+)
+def test_the_first_line_names_one_test(line: str, arguments: tuple[str, ...]) -> None:
+    """A node id, with or without parameters, or a file and an expression."""
+    assert selection(line) == arguments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "diff --git a/core/x.py b/core/x.py",
+        "# fails:",
+        "# fails: tests/unit/test_x.py",
+        "# fails: core/x.py::test_y",
+        "# fails: tests/a.py::test_y tests/b.py::test_z",
+        "# fails: tests/a.py -m slow",
+    ],
+)
+def test_a_patch_without_a_test_is_refused(line: str) -> None:
+    """A patch that names no test would prove nothing."""
+    with pytest.raises(UnusablePatch):
+        selection(line)
+
+
+def test_the_report_of_pytest_is_counted(tmp_path: Path) -> None:
+    """Failures, errors and skipped tests are told apart as pytest reports them."""
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuites><testsuite><testcase name="a"/><testcase name="b"><skipped/></testcase>'
+        '<testcase name="c"><failure message="assert 0">x</failure></testcase>'
+        '<testcase name="d"><error message="boom">x</error></testcase></testsuite></testsuites>'
+    )
+    assert read_outcome(1, report) == Outcome(status=1, passed=1, errors=1, failures=("assert 0",))
+
+
+def test_no_report_counts_as_no_test(tmp_path: Path) -> None:
+    """When pytest dies before it reports, nothing is proven."""
+    assert not judge(read_outcome(1, tmp_path / "absent.xml")).noticed
