@@ -4,6 +4,7 @@ retrying."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -33,17 +34,20 @@ class Deliveries:
     codes: CodeSecrets
     clock: Clock
 
-    def run_once(self, *, owner: str) -> int:
+    def run_once(self, *, owner: str, stopping: Callable[[], bool] = lambda: False) -> int:
         """Leases due messages and handles each; returns how many.
 
-        At least once: a kill leaves a lease to run out.
+        At least once: a kill leaves a lease to run out. When `stopping` turns true, the message at
+        hand is the last; `release` hands back the others.
         """
         now = self.clock.now()
         lease = timedelta(seconds=BATCH * (self.settings.mail_timeout + 5))
         with self.storage.write(RequestContext(request_id=owner)) as uow:
             messages = uow.outbox.lease(owner=owner, limit=BATCH, until=now + lease, now=now)
             uow.commit()
-        for message in messages:
+        for handled, message in enumerate(messages):
+            if stopping():
+                return handled
             self._handle(message, owner)
         return len(messages)
 
