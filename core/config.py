@@ -179,7 +179,7 @@ class Settings:
         secret=True, unsafe=_unencrypted_database,
     )  # fmt: skip
     migration_database_url: str | None = setting(
-        "MIGRATION_DATABASE_URL", _database_url, "PostgreSQL as the owner's role, for migrate", None,
+        "MIGRATION_DATABASE_URL", _database_url, "PostgreSQL as the owner, for migrate", None,
         secret=True, unsafe=lambda url: url and _unencrypted_database(url),
     )  # fmt: skip
     database_pool_size: int = setting(

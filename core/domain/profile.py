@@ -44,7 +44,7 @@ def _matching(pattern: re.Pattern[str], detail: str) -> Callable[[str], str | No
 _RULES: Mapping[str, Callable[[str], str | None]] = {
     "username": _matching(
         _USERNAME,
-        "must be 3 to 32 letters, digits, dots, hyphens, underscores; a letter or digit at each end",
+        "must be 3 to 32 letters, digits, dots, hyphens or underscores, not ending in a mark",
     ),
     "display_name": _name,
     "given_name": _name,

@@ -49,6 +49,11 @@ class AccessClaims:
 
 
 class AccessTokens(Protocol):
+    def prepare(self) -> None:
+        """Reads the keys if it is time to; called before a transaction, whose connection may be
+        the only one. Raises Unavailable when there is no key."""
+        ...
+
     def issue(self, claims: AccessClaims) -> str:
         """Signs with the active key."""
         ...

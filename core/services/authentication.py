@@ -125,6 +125,7 @@ class Authentication:
         buckets: tuple[Bucket, ...],
         new_hash: str | None,
     ) -> Tokens:
+        self.issuer.access_tokens.prepare()
         now = self.clock.now()
         user_id = candidate.id
         with self.storage.write(context) as uow:

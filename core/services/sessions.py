@@ -45,6 +45,7 @@ class Sessions:
         """
         session_id, generation = self.refresh_tokens.decode(refresh_token)
         client_key = self.pseudonyms.of("client", context.user_agent or "")
+        self.issuer.access_tokens.prepare()
         now = self.clock.now()
         with self.storage.write(context) as uow:
             session = uow.sessions.rotate(

@@ -1,0 +1,182 @@
+"""Settings in, Core out: the one place where ports meet their adapters."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+
+from core.adapters.crypto.codes import HmacCodeSecrets
+from core.adapters.crypto.derive import KeyUse, derive_key
+from core.adapters.crypto.keyring import KeyRing
+from core.adapters.crypto.passwords import Argon2Hasher
+from core.adapters.crypto.pseudonyms import HmacPseudonyms
+from core.adapters.crypto.refresh import HmacRefreshTokens
+from core.adapters.crypto.seal import AesGcmSealer
+from core.adapters.crypto.signing_keys import new_signing_key
+from core.adapters.crypto.tokens import Es256AccessTokens
+from core.adapters.mail import mailer_for
+from core.adapters.memory.limiter import MemoryRateLimiter
+from core.adapters.postgres.storage import PostgresStorage
+from core.adapters.runtime import SystemClock, UuidV7Ids
+from core.adapters.telemetry import logs
+from core.adapters.telemetry.metrics import PrometheusMetrics
+from core.config import Settings
+from core.domain.session import SessionPolicy
+from core.ports.runtime import Clock, Ids, Metrics, RateLimiter
+from core.ports.security import AccessTokens
+from core.ports.storage import Storage
+from core.services.access import Access
+from core.services.accounts import Accounts
+from core.services.authentication import Authentication
+from core.services.cursors import Cursors
+from core.services.deliveries import Deliveries
+from core.services.housekeeping import HousekeepingService
+from core.services.keys import Keys
+from core.services.passwords import Passwords
+from core.services.sessions import Sessions
+from core.services.throttling import Throttling
+from core.services.tokens import TokenIssuer
+
+SERVICE = "user-api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """The application without a face. Its services are safe to use from several threads."""
+
+    settings: Settings
+    storage: Storage
+    access_tokens: AccessTokens
+    limiter: RateLimiter
+    metrics: Metrics
+    clock: Clock
+    ids: Ids
+    cursors: Cursors
+    accounts: Accounts
+    passwords: Passwords
+    authentication: Authentication
+    sessions: Sessions
+    access: Access
+    keys: Keys
+    deliveries: Deliveries
+    housekeeping: HousekeepingService
+
+    def close(self) -> None:
+        """Closes the connections to the database."""
+        self.storage.close()
+
+
+def configure_logging(settings: Settings) -> None:
+    """JSON lines on standard output, for everything that logs in this process."""
+    logs.configure(level=settings.log_level, service=SERVICE, pod=settings.pod_name)
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    return importlib.metadata.version(SERVICE)
+
+
+def build_core(settings: Settings) -> Core:
+    """Wires everything and connects to nothing.
+
+    Raises:
+        ConfigurationError: a setting is well-formed but cannot be used.
+    """
+    clock = SystemClock()
+    ids = UuidV7Ids(clock)
+    metrics = PrometheusMetrics(version=version())
+    sealer = AesGcmSealer(derive_key(settings.secret_key, KeyUse.SEALING))
+    pseudonyms = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.PSEUDONYMS))
+    codes = HmacCodeSecrets(derive_key(settings.secret_key, KeyUse.CODES))
+    refresh_tokens = HmacRefreshTokens(derive_key(settings.secret_key, KeyUse.REFRESH_TOKENS))
+    cursor_macs = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.CURSORS))
+    hasher = Argon2Hasher(
+        memory_kib=settings.argon2_memory_kib,
+        iterations=settings.argon2_iterations,
+        concurrency=settings.hash_concurrency,
+        queue_timeout=settings.hash_queue_timeout,
+    )
+    storage = PostgresStorage(
+        settings, clock=clock, ids=ids, sealer=sealer, pseudonyms=pseudonyms, metrics=metrics
+    )
+    keys = Keys(
+        storage=storage,
+        new_key=lambda: new_signing_key(clock=clock, sealer=sealer),
+        clock=clock,
+    )
+    access_tokens = Es256AccessTokens(
+        keys=KeyRing(load=keys.usable, sealer=sealer, clock=clock),
+        clock=clock,
+        issuer=settings.public_url,
+        audience=settings.token_audience,
+    )
+    policy = SessionPolicy(
+        sliding=settings.refresh_token_sliding,
+        absolute=settings.refresh_token_absolute,
+        grace=settings.refresh_grace,
+    )
+    issuer = TokenIssuer(
+        access_tokens=access_tokens,
+        refresh_tokens=refresh_tokens,
+        lifetime=settings.access_token_lifetime,
+        ids=ids,
+    )
+    throttling = Throttling(settings, pseudonyms)
+    return Core(
+        settings=settings,
+        storage=storage,
+        access_tokens=access_tokens,
+        limiter=MemoryRateLimiter(),
+        metrics=metrics,
+        clock=clock,
+        ids=ids,
+        cursors=Cursors(cursor_macs),
+        keys=keys,
+        accounts=Accounts(
+            settings=settings,
+            storage=storage,
+            hasher=hasher,
+            codes=codes,
+            throttling=throttling,
+            clock=clock,
+            ids=ids,
+        ),
+        passwords=Passwords(
+            settings=settings,
+            storage=storage,
+            hasher=hasher,
+            codes=codes,
+            throttling=throttling,
+            clock=clock,
+            ids=ids,
+        ),
+        authentication=Authentication(
+            settings=settings,
+            storage=storage,
+            hasher=hasher,
+            access_tokens=access_tokens,
+            issuer=issuer,
+            throttling=throttling,
+            policy=policy,
+            metrics=metrics,
+            clock=clock,
+            ids=ids,
+        ),
+        sessions=Sessions(
+            storage=storage,
+            refresh_tokens=refresh_tokens,
+            issuer=issuer,
+            pseudonyms=pseudonyms,
+            policy=policy,
+            clock=clock,
+        ),
+        access=Access(settings=settings, storage=storage, hasher=hasher, clock=clock, ids=ids),
+        deliveries=Deliveries(
+            settings=settings,
+            storage=storage,
+            mailer=mailer_for(settings),
+            codes=codes,
+            clock=clock,
+        ),
+        housekeeping=HousekeepingService(storage=storage, clock=clock),
+    )

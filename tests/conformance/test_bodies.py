@@ -1,0 +1,187 @@
+"""Hostile input: an error within the deadline, memory bounded, never a 500."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.support.clients import Answer, Client
+from tests.support.people import PASSWORD, People, random_email
+from tests.support.server import ServerProcess
+
+JSON = [("content-type", "application/json")]
+
+
+def post(client: Client, body: bytes, headers: list[tuple[str, str]] = JSON) -> Answer:
+    return client.request("POST", "/v1/auth/login", body=body, headers=headers)
+
+
+VALID = json.dumps({"identifier": "a@example.com", "password": PASSWORD})
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "statuses"),
+    [
+        ("empty", b"", {422, 400}),
+        ("not json", b"identifier=a", {400}),
+        ("half", VALID.encode()[:-5], {400}),
+        ("trailing", VALID.encode() + b"{}", {400}),
+        ("latin-1", VALID.replace("a@", "\u00e4@").encode("latin-1"), {400}),
+        ("utf-16", VALID.encode("utf-16"), {400}),
+        ("byte order mark", b"\xef\xbb\xbf" + VALID.encode(), {400}),
+        ("deep lists", b"[" * 10_000 + b"]" * 10_000, {400}),
+        ("deep objects", b'{"a":' * 10_000 + b"1" + b"}" * 10_000, {400}),
+        ("open lists", b"[" * 200_000, {400}),
+        ("duplicate keys", b'{"identifier":"a","identifier":"b","password":"c"}', {400}),
+        ("nan", b'{"identifier":NaN,"password":Infinity}', {400}),
+        ("huge number", b'{"identifier":' + b"9" * 100_000 + b',"password":"x"}', {400, 422}),
+        ("huge exponent", b'{"identifier":1e999999999,"password":"x"}', {400, 422}),
+        ("nul", b'{"identifier":"a\\u0000b","password":"x"}', {400, 401, 422}),
+        ("raw nul", b'{"identifier":"a\x00b","password":"x"}', {400}),
+        ("lone surrogate", b'{"identifier":"\\ud800","password":"x"}', {400, 401, 422}),
+        ("surrogate in key", b'{"\\ud800":"a","password":"x"}', {400, 422}),
+        ("wrong types", b'{"identifier":[],"password":{}}', {422}),
+        ("number", b"7", {422}),
+        ("just under the limit", b'{"identifier":"' + b"a" * 250_000 + b'","password":"x"}', {422}),
+        ("over the limit", b'{"identifier":"' + b"a" * 300_000 + b'","password":"x"}', {413}),
+    ],
+)
+def test_a_hostile_body_gets_a_problem(
+    client: Client, name: str, body: bytes, statuses: set[int]
+) -> None:
+    started = time.monotonic()
+    answer = post(client, body)
+    assert answer.status in statuses, (name, answer.body)
+    assert answer.header("content-type") == "application/problem+json"
+    assert time.monotonic() - started < 5
+
+
+def test_nul_and_surrogates_never_reach_the_database(people: People, client: Client) -> None:
+    """In every text field that is stored or searched."""
+    token = people.logged_in().access
+    for text in ("\u0000", "a\u0000b", "\ud800", "\udfff\ud800"):
+        for method, path, body in [
+            ("PATCH", "/v1/users/me", {"display_name": text}),
+            ("PATCH", "/v1/users/me", {"attributes": {text: 1}}),
+            ("PATCH", "/v1/users/me", {"attributes": {"a": [text]}}),
+            ("PATCH", "/v1/users/me", {"username": text}),
+            ("POST", "/v1/auth/login", {"identifier": text, "password": text}),
+            ("POST", "/v1/auth/register", {"email": random_email(), "password": PASSWORD + text}),
+            ("POST", "/v1/auth/password/forgot", {"email": f"{text}@example.com"}),
+            ("POST", "/v1/auth/verify-email", {"token": text}),
+            ("POST", "/v1/auth/refresh", {"refresh_token": text}),
+        ]:
+            answer = client.request(method, path, json=body, token=token)
+            assert 400 <= answer.status < 500, (method, path, body, answer.body)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""]
+)
+def test_only_json_is_read(client: Client, kind: str) -> None:
+    answer = post(client, VALID.encode(), [("content-type", kind)])
+    assert (answer.status, answer.problem) == (415, "unsupported-media-type")
+
+
+def test_headers_that_proxies_confuse_are_refused(people: People, client: Client) -> None:
+    """Regression of oauth2-proxy CVE-2025-64484 (underscores), and of a second Authorization."""
+    token = people.logged_in().access
+    underscore = [("x_forwarded_for", "203.0.113.1")]
+    answer = client.request("GET", "/v1/users/me", token=token, headers=underscore)
+    assert (answer.status, answer.problem) == (400, "bad-request")
+    second = [("authorization", f"Bearer {token}")]
+    answer = client.request("GET", "/v1/users/me", token=token, headers=second)
+    assert (answer.status, answer.problem) == (400, "bad-request")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing-here", 404),
+        ("GET", "/v1/users/me/", 404),
+        ("GET", "/v1//users/me", 404),
+        ("GET", "/v1/users%2Fme", 404),
+        ("GET", "/../etc/passwd", 404),
+        ("PUT", "/v1/users/me", 405),
+        ("BREW", "/v1/users/me", 405),
+        ("GET", "/v1/auth/login", 405),
+    ],
+)
+def test_unknown_paths_and_methods_get_problems(
+    client: Client, method: str, path: str, status: int
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status == status, answer.body
+    assert answer.header("content-type") == "application/problem+json"
+    if status == 405:
+        assert answer.header("allow")
+
+
+def test_fifty_megabytes_are_refused_and_not_kept(server: ServerProcess) -> None:
+    """The server stops reading at the limit; its memory does not follow the sender's wish."""
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    head = "POST /v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+    for chunked in (True, False):
+        with connect(server) as connection:
+            size = 50 * 1024 * 1024
+            framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+            connection.sendall(f"{head}\r\n{framing}\r\n\r\n".encode())
+            block = b"a" * 65536
+            chunk = b"10000\r\n" + block + b"\r\n" if chunked else block
+            try:
+                for _ in range(size // len(block)):
+                    connection.sendall(chunk)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            try:
+                received = connection.recv(4096)
+            except ConnectionResetError:
+                received = b""
+        assert received == b"" or b" 413 " in received.split(b"\r\n")[0]
+    assert process.memory_info().rss - before < 20 * 1024 * 1024
+
+
+SLOW_REQUESTS = {
+    "body": (
+        b"POST /v1/auth/login HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    ),
+    "headers": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+}
+
+
+@pytest.mark.parametrize("part", SLOW_REQUESTS)
+def test_a_slow_sender_is_given_up(environment: dict[str, str], part: str) -> None:
+    """One byte now and then keeps no connection for ever."""
+    slow = {**environment, "REQUEST_TIMEOUT": "1", "HEADER_TIMEOUT": "1"}
+    with ServerProcess.start(slow) as server, connect(server) as sender:
+        started = time.monotonic()
+        sender.sendall(SLOW_REQUESTS[part])
+        assert drip_until_closed(sender, deadline=started + 10)
+        assert time.monotonic() - started < 4
+
+
+def connect(server: ServerProcess) -> socket.socket:
+    parts = urlsplit(server.url)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10)
+
+
+def drip_until_closed(sender: socket.socket, deadline: float) -> bool:
+    """Sends a byte every tenth of a second; True when the other side has closed."""
+    sender.settimeout(0.1)
+    while time.monotonic() < deadline:
+        try:
+            sender.sendall(b"a")
+            if sender.recv(65536) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+    return False

@@ -1,0 +1,162 @@
+"""Logging in: what is told, what is not, and how guessing ends."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.support.clients import Answer, Client, random_address
+from tests.support.people import PASSWORD, People, Person, random_email
+
+VARYING = {"x-request-id", "traceparent", "date", "ratelimit", "content-length"}
+
+
+def log_in(client: Client, identifier: str, password: str = PASSWORD) -> Answer:
+    body = {"identifier": identifier, "password": password}
+    return client.request("POST", "/v1/auth/login", json=body)
+
+
+def set_status(superuser_url: str, user_id: str, status: str) -> None:
+    connection = psycopg2.connect(superuser_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE users SET status = %s WHERE id = %s", (status, user_id))
+    connection.close()
+
+
+def told(answer: Answer) -> tuple[Any, ...]:
+    """Everything that an attacker can compare, but ids and times."""
+    body = {key: value for key, value in answer.json().items() if key != "request_id"}
+    headers = sorted(pair for pair in answer.headers if pair[0] not in VARYING)
+    return answer.status, body, headers
+
+
+def test_tokens_have_the_documented_shape(people: People) -> None:
+    person = people.verified()
+    answer = log_in(people.client, person.email)
+    assert answer.status == 200
+    body = answer.json()
+    assert set(body) == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "session_id",
+    }
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 600)
+    assert answer.header("cache-control") == "no-store"
+
+
+def test_unknown_wrong_and_suspended_are_told_apart_by_nothing(
+    people: People, superuser_url: str
+) -> None:
+    """The same status, body and headers, so that logging in is no oracle for accounts."""
+    person, suspended = people.verified(), people.verified()
+    set_status(superuser_url, suspended.user_id, "suspended")
+    unknown = log_in(people.client, random_email())
+    wrong = log_in(people.client, person.email, "this is not the password")
+    locked = log_in(people.client, suspended.email)
+    nameless = log_in(people.client, f"name{secrets.token_hex(4)}")
+    assert unknown.status == 401
+    assert told(unknown) == told(wrong) == told(locked) == told(nameless)
+
+
+def test_unverified_is_told_only_after_the_right_password(people: People) -> None:
+    email, _ = people.register()
+    right = log_in(people.client, email)
+    assert (right.status, right.problem) == (403, "email-not-verified")
+    wrong = log_in(people.client, email, "this is not the password")
+    assert (wrong.status, wrong.problem) == (401, "invalid-credentials")
+
+
+def test_a_password_is_the_same_composed_or_decomposed(people: People) -> None:
+    """NFC: one person's keyboard types é as one code point, another's as two."""
+    person = people.verified(password="caf\u00e9 caf\u00e9 caf\u00e9 caf\u00e9")
+    assert (
+        log_in(people.client, person.email, "cafe\u0301 cafe\u0301 cafe\u0301 cafe\u0301").status
+        == 200
+    )
+
+
+def test_guessing_ends_before_hashing(people: People) -> None:
+    """After ten failures from one address the eleventh is not tried, right or wrong."""
+    person = people.verified()
+    for _ in range(10):
+        assert log_in(people.client, person.email, "this is not the password").status == 401
+    answer = log_in(people.client, person.email)
+    assert (answer.status, answer.problem) == (429, "too-many-requests")
+    assert 0 < int(answer.header("retry-after") or 0) <= 900
+
+
+def test_an_attack_never_locks_the_owner_out(people: People, client: Client) -> None:
+    """Where the owner has logged in before stays open, whatever strangers do."""
+    person = people.verified()
+    people.log_in(person)
+    for _ in range(11):
+        stranger = client.from_address(random_address())
+        for _ in range(10):
+            log_in(stranger, person.email, "this is not the password")
+    assert log_in(client.from_address(random_address()), person.email).status == 429
+    assert log_in(client, person.email).status == 200
+
+
+def test_one_counter_whichever_identifier_is_typed(people: People) -> None:
+    """Regression of Authelia CVE-2025-24806: username and address share the failures."""
+    name = f"n{secrets.token_hex(6)}"
+    person = people.verified(username=name)
+    for identifier in [name, person.email, name.upper(), person.email.upper(), name] * 2:
+        assert log_in(people.client, identifier, "this is not the password").status == 401
+    assert log_in(people.client, name).status == 429
+    assert log_in(people.client, person.email).status == 429
+
+
+def test_unknown_accounts_are_throttled_alike(client: Client) -> None:
+    """A limit that only real accounts have would tell them apart."""
+    email = random_email()
+    answers = [log_in(client, email, "this is not the password") for _ in range(11)]
+    assert [answer.status for answer in answers] == [401] * 10 + [429]
+
+
+def test_a_session_of_ipv6_is_one_client_by_its_64(people: People, client: Client) -> None:
+    """Regression of CVE-2026-45364: one subscriber has 2**64 addresses and many spellings."""
+    person = people.verified()
+    net = f"2001:db8:{secrets.randbelow(65536):x}:{secrets.randbelow(65536):x}"
+    for host in range(10):
+        stranger = client.from_address(f"{net}::{host + 1:x}")
+        assert log_in(stranger, person.email, "this is not the password").status == 401
+    spelled = client.from_address(f"{net}:0000:0000:0000:00ff".upper())
+    assert log_in(spelled, person.email).status == 429
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"identifier": "a@example.com"},
+        {"identifier": "a@example.com", "password": ["a"]},
+        {"identifier": {"$ne": None}, "password": {"$ne": None}},
+        {"identifier": "a@example.com", "password": PASSWORD, "user_id": "1"},
+        {"identifier": "a" * 5000, "password": PASSWORD},
+        {"identifier": "a@example.com", "password": "a" * 5000},
+        [],
+        None,
+        "text",
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_tried(client: Client, body: object) -> None:
+    answer = client.request("POST", "/v1/auth/login", json=body)
+    assert answer.status == 422, answer.body
+    assert answer.header("content-type") == "application/problem+json"
+
+
+def test_last_login_changes_no_version(people: People) -> None:
+    """A login must not make an ETag stale."""
+    person: Person = people.verified()
+    first = people.log_in(person)
+    before = people.client.request("GET", "/v1/users/me", token=first.access)
+    second = people.log_in(person)
+    after = people.client.request("GET", "/v1/users/me", token=second.access)
+    assert before.header("etag") == after.header("etag") == '"1"'
+    assert after.json()["last_login_at"] >= before.json()["last_login_at"]

@@ -1,0 +1,102 @@
+"""Fixtures of every suite: one real PostgreSQL and one migrated database a test worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from core.bootstrap import Core, build_core
+from migrations.runner import upgrade
+
+from core.config import Settings
+from handler.local.postgres import LocalPostgres
+from tests.support.clients import Client, LambdaClient, ServerClient
+from tests.support.environment import service_environment
+from tests.support.mailbox import Mailbox
+from tests.support.people import People
+from tests.support.server import ServerProcess
+
+# Nothing here has to survive a power cut.
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """A cluster of this worker's own; USER_API_PG_BIN chooses the binaries."""
+    with LocalPostgres.start(tmp_path_factory.mktemp("cluster") / "data", settings=FAST) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def superuser_url(postgres: LocalPostgres) -> str:
+    return postgres.superuser_url
+
+
+@pytest.fixture(scope="session")
+def owner_url(postgres: LocalPostgres) -> str:
+    """The schema's owner, for a database that is not migrated yet or already."""
+    return postgres.owner_url
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: LocalPostgres, owner_url: str) -> str:
+    """The application's role on a migrated database."""
+    upgrade(owner_url)
+    return postgres.app_url
+
+
+@pytest.fixture(scope="session")
+def mail_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mail")
+
+
+@pytest.fixture(scope="session")
+def environment(database_url: str, mail_folder: Path) -> dict[str, str]:
+    """The settings that the server process, the handler and the in-process core share."""
+    return service_environment(database_url, mail_folder)
+
+
+@pytest.fixture(scope="session")
+def core(environment: dict[str, str]) -> Iterator[Core]:
+    """The core in this process, on the same database as the server."""
+    built = build_core(Settings.from_environ(environment))
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def mailbox(core: Core, mail_folder: Path) -> Mailbox:
+    """What the worker has sent, after it has sent everything."""
+    return Mailbox(core, mail_folder)
+
+
+@pytest.fixture(scope="session")
+def server(environment: dict[str, str]) -> Iterator[ServerProcess]:
+    """The real server process over loopback."""
+    with ServerProcess.start(environment) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def lambda_client(environment: dict[str, str]) -> LambdaClient:
+    """The real handler in this process, called with events that went through JSON."""
+    os.environ.update(environment)
+    return LambdaClient()
+
+
+@pytest.fixture(params=["asgi", "lambda"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Every API test runs against the server process and against the Lambda handler."""
+    if request.param == "lambda":
+        handler: LambdaClient = request.getfixturevalue("lambda_client")
+        return handler.fresh()
+    server: ServerProcess = request.getfixturevalue("server")
+    return ServerClient(server.url)
+
+
+@pytest.fixture
+def people(client: Client, mailbox: Mailbox) -> People:
+    """Makes accounts through the API of the target under test."""
+    return People(client, mailbox)

@@ -1,0 +1,26 @@
+"""Settings of a service under test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.config import DEVELOPMENT_SECRET_KEY
+
+PUBLIC_URL = "https://id.example.com"
+
+
+def service_environment(database_url: str, mail_folder: Path) -> dict[str, str]:
+    """As in production, one load balancer appends the client to X-Forwarded-For."""
+    return {
+        "ENVIRONMENT": "development",
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": DEVELOPMENT_SECRET_KEY,
+        "PUBLIC_URL": PUBLIC_URL,
+        "MAIL_URL": f"directory://{mail_folder}",
+        "TRUSTED_PROXY_HOPS": "1",
+        "LOG_LEVEL": "INFO",
+        "CORS_ALLOWED_ORIGINS": "https://app.example.com",
+        # The suites log in far more often than people do, and mean other things by it.
+        "HASH_QUEUE_TIMEOUT": "10",
+        "REQUEST_TIMEOUT": "20",
+    }

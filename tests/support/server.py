@@ -1,0 +1,98 @@
+"""The real server as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """`user-api serve` on a free port; its output goes to `log`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self.log = log
+
+    @classmethod
+    def start(
+        cls, environment: dict[str, str], *, module: str = "handler.cli", wait: bool = True
+    ) -> Self:
+        """Runs `module` with the argument `serve`; fault hooks of tests have modules of their own."""
+        port = free_port()
+        log = (
+            Path(environment["MAIL_URL"].removeprefix("directory://")).parent / f"serve-{port}.log"
+        )
+        environ = {**os.environ, **environment, "PORT": str(port)}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, "serve"],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        server = cls(process, f"http://127.0.0.1:{port}", log)
+        if wait:
+            try:
+                server.wait_until_live()
+            except BaseException:
+                server.stop()
+                raise
+        return server
+
+    def wait_until_live(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                with urlopen(f"{self.url}/health/live", timeout=2):  # noqa: S310  a loopback URL
+                    return
+            except (URLError, ConnectionError, TimeoutError):
+                time.sleep(0.05)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, as Kubernetes does; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
