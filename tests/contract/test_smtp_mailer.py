@@ -1,0 +1,281 @@
+"""SMTP: encryption, login, what a relay's refusals mean, and one deadline for it all."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from core.adapters.mail.compose import Sender
+from core.adapters.mail.smtp import Security, SmtpMailer, SmtpServer
+from core.ports.messaging import Mail, MailFailed, MailTemplate
+from tests.support.certificates import certificate
+from tests.support.smtp_relay import Relay, converse, drip, scripted_relay, smtp_relay
+
+SENDER = Sender.parse("Example <no-reply@example.com>")
+MAIL = Mail(
+    template=MailTemplate.PASSWORD_CHANGED,
+    to="Ada.Lovelace@example.com",
+    message_id="01890a5d-ac96-774b-bcce-b302099a8057",
+    variables={"reset_link": "https://id.example.com/account/reset"},
+)
+TIMEOUT = 1.0
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    return certificate(tmp_path_factory.mktemp("tls"), address="127.0.0.1")
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    with smtp_relay() as running:
+        yield running
+
+
+def mailer(
+    port: int,
+    *,
+    security: Security = Security.NONE,
+    login: tuple[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = 10.0,
+) -> SmtpMailer:
+    username, password = login or (None, None)
+    server = SmtpServer(
+        host="127.0.0.1", port=port, security=security, username=username, password=password
+    )
+    return SmtpMailer(server=server, sender=SENDER, timeout=timeout, tls=tls)
+
+
+def encrypting_relay(security: Security, tls: ssl.SSLContext) -> AbstractContextManager[Relay]:
+    if security is Security.STARTTLS:
+        return smtp_relay(starttls=tls)
+    return smtp_relay(implicit_tls=tls)
+
+
+def failure(sending: SmtpMailer) -> MailFailed:
+    with pytest.raises(MailFailed) as caught:
+        sending.send(MAIL)
+    return caught.value
+
+
+# --- encryption and login ----------------------------------------------------------------------
+
+
+def test_starttls_encrypts_before_login_and_mail(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """The password and the mail go over the wire encrypted, and the login is the one given."""
+    with smtp_relay(starttls=tls[0], logins={"relay user": "p@ss:w/rd%"}) as relay:
+        login = ("relay user", "p@ss:w/rd%")
+        mailer(relay.port, security=Security.STARTTLS, login=login, tls=tls[1]).send(MAIL)
+        [delivery] = relay.deliveries
+    assert delivery.encrypted
+    assert delivery.login == login
+    assert (delivery.sender, delivery.recipients) == ("no-reply@example.com", [MAIL.to])
+
+
+def test_smtps_encrypts_from_the_first_byte(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """An smtps relay gets the mail without STARTTLS (RFC 8314)."""
+    with smtp_relay(implicit_tls=tls[0]) as relay:
+        mailer(relay.port, security=Security.IMPLICIT, tls=tls[1]).send(MAIL)
+        assert len(relay.deliveries) == 1
+
+
+@pytest.mark.parametrize("security", [Security.STARTTLS, Security.IMPLICIT])
+def test_an_unknown_certificate_gets_no_mail(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], security: Security
+) -> None:
+    """A relay that nobody vouches for is not talked to; mending that lets the mail go later."""
+    with encrypting_relay(security, tls[0]) as relay:
+        refusal = failure(mailer(relay.port, security=security))
+        assert relay.deliveries == []
+    assert "certificate" in str(refusal)
+    assert not refusal.permanent
+
+
+@pytest.mark.parametrize("security", [Security.STARTTLS, Security.IMPLICIT])
+def test_a_certificate_of_another_host_gets_no_mail(tmp_path: Path, security: Security) -> None:
+    """A trusted certificate counts for its own host only."""
+    server_tls, client_tls = certificate(tmp_path, address="127.0.0.2")
+    with encrypting_relay(security, server_tls) as relay:
+        refusal = failure(mailer(relay.port, security=security, tls=client_tls))
+        assert relay.deliveries == []
+    assert "127.0.0.1" in str(refusal)
+    assert not refusal.permanent
+
+
+def test_a_relay_without_starttls_gets_no_mail(relay: Relay) -> None:
+    """Stripping STARTTLS from the relay's offer does not make the mail go in clear."""
+    refusal = failure(mailer(relay.port, security=Security.STARTTLS, login=("user", "secret")))
+    assert "STARTTLS" in str(refusal)
+    assert not refusal.permanent
+    assert relay.deliveries == []
+
+
+def test_a_refused_login_can_be_mended(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """After a wrong password was set right the mail still goes out; the reason does not tell it."""
+    with smtp_relay(starttls=tls[0], logins={"user": "right"}) as relay:
+        sending = mailer(
+            relay.port, security=Security.STARTTLS, login=("user", "wr0ng-secret"), tls=tls[1]
+        )
+        refusal = failure(sending)
+        assert relay.deliveries == []
+    assert not refusal.permanent
+    assert "535" in str(refusal)
+    assert "wr0ng-secret" not in str(refusal)
+    assert "wr0ng-secret" not in repr(sending._server)
+
+
+def test_a_relay_that_wants_a_login_can_be_given_one(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """530, login required (RFC 4954), is about the settings and not about the mail."""
+    with smtp_relay(starttls=tls[0], logins={"user": "right"}) as relay:
+        refusal = failure(mailer(relay.port, security=Security.STARTTLS, tls=tls[1]))
+    assert "530" in str(refusal)
+    assert not refusal.permanent
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "permanent"),
+    [
+        ("450 4.2.1 mailbox busy", False),
+        ("451 4.3.0 try again", False),
+        ("550 5.1.1 no such user", True),
+        ("554 5.7.1 refused", True),
+    ],
+)
+@pytest.mark.parametrize("stage", ["recipient", "data"])
+def test_a_refusal_is_permanent_when_the_relay_says_so(
+    relay: Relay, stage: str, reply: str, permanent: bool
+) -> None:
+    """4yz is tried again, 5yz is not (RFC 5321 section 4.2.1)."""
+    replies = relay.recipient_replies if stage == "recipient" else relay.data_replies
+    replies[MAIL.to] = reply
+    refusal = failure(mailer(relay.port))
+    assert refusal.permanent is permanent
+    assert reply in str(refusal)
+    assert relay.deliveries == []
+
+
+def test_a_reason_names_nobody(relay: Relay) -> None:
+    """The reason of a refusal may stand in logs: one line, without the address."""
+    relay.recipient_replies[MAIL.to] = f"550 <{MAIL.to.lower()}>: \x1b[31mno such user {MAIL.to}"
+    reason = str(failure(mailer(relay.port)))
+    assert "no such user" in reason
+    assert "lovelace" not in reason.lower()
+    assert reason.isprintable()
+
+
+@pytest.mark.parametrize("greeting", [b"421 busy\r\n", b"554 no service here\r\n", b"hello\r\n"])
+def test_a_relay_that_is_out_of_service_is_tried_again(greeting: bytes) -> None:
+    """What is said before any mail is not about this mail."""
+    with scripted_relay(lambda caller: caller.sendall(greeting)) as port:
+        assert not failure(mailer(port, timeout=TIMEOUT)).permanent
+
+
+def test_a_relay_that_is_not_there_is_tried_again() -> None:
+    """A refused connection is temporary and says so."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    refusal = failure(mailer(port))
+    assert not refusal.permanent
+    assert "refused" in str(refusal)
+
+
+def test_a_relay_that_hangs_up_is_tried_again() -> None:
+    """A connection that ends half-way is temporary."""
+    with scripted_relay(lambda caller: caller.close()) as port:
+        assert not failure(mailer(port)).permanent
+
+
+# --- the deadline ------------------------------------------------------------------------------
+
+GREETING = b"220 relay.example.com\r\n"
+POLITE = {b"EHLO": b"250 relay.example.com\r\n", b"MAIL": b"250 OK\r\n", b"RCPT": b"250 OK\r\n"}
+
+
+def silent(caller: socket.socket) -> None:
+    """Takes the connection and says nothing."""
+    caller.recv(1)
+
+
+def dripping(caller: socket.socket) -> None:
+    """Greets for ever, a byte well within any single timeout."""
+    drip(caller, GREETING[:4] + b"x" * 10_000, pause=TIMEOUT / 20)
+
+
+def silent_after_data(caller: socket.socket) -> None:
+    """Takes the mail and never says whether it did."""
+    converse(caller, {**POLITE, b"DATA": b"354 go on\r\n"}, greeting=GREETING)
+
+
+def silent_in_handshake(caller: socket.socket) -> None:
+    """Agrees to STARTTLS and then says nothing."""
+    offer = {b"EHLO": b"250-relay.example.com\r\n250 STARTTLS\r\n", b"STARTTLS": b"220 go\r\n"}
+    converse(caller, offer, greeting=GREETING)
+
+
+@pytest.mark.parametrize(
+    ("part", "security"),
+    [
+        (silent, Security.NONE),
+        (silent, Security.IMPLICIT),
+        (dripping, Security.NONE),
+        (silent_after_data, Security.NONE),
+        (silent_in_handshake, Security.STARTTLS),
+    ],
+)
+def test_one_deadline_bounds_it_all(
+    part: Callable[[socket.socket], None], security: Security
+) -> None:
+    """However a relay dawdles, the worker is free again when MAIL_TIMEOUT is over."""
+    with scripted_relay(part) as port:
+        started = time.monotonic()
+        refusal = failure(mailer(port, security=security, timeout=TIMEOUT))
+        took = time.monotonic() - started
+    assert not refusal.permanent
+    assert took < TIMEOUT + 1.0
+
+
+def test_a_mail_given_up_is_not_sent_after_all() -> None:
+    """A relay that wakes up after the deadline gets nothing: the worker will try again anew."""
+    words: list[bytes] = []
+
+    def late(caller: socket.socket) -> None:
+        time.sleep(TIMEOUT * 1.5)
+        caller.sendall(GREETING)
+        with caller.makefile("rb") as lines:
+            for line in lines:
+                words.append(line.split()[0])
+                caller.sendall(POLITE.get(words[-1], b"250 OK\r\n"))
+
+    with scripted_relay(late) as port:
+        failure(mailer(port, timeout=TIMEOUT))
+        time.sleep(TIMEOUT)
+    assert b"MAIL" not in words
+    assert not [thread for thread in threading.enumerate() if thread.name == "smtp"]
+
+
+def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
+    """A relay that took the mail but not the goodbye does not get the mail twice."""
+
+    def taker(caller: socket.socket) -> None:
+        replies = {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}
+        converse(caller, replies, greeting=GREETING)
+
+    with scripted_relay(taker) as port:
+        started = time.monotonic()
+        mailer(port, timeout=5).send(MAIL)
+        assert time.monotonic() - started < 2
