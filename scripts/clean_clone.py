@@ -1,7 +1,7 @@
 """Try what a newcomer does: clone, `make run`, `make demo`, Ctrl-C, `make run` again.
 
-The clone of HEAD has a home folder of its own and none of this checkout's environment. Prints the times;
-exit status 1 and one line when a step does not do what the README says.
+The clone of HEAD has a home folder of its own and none of this checkout's environment. Prints the
+times; exit status 1 and one line when a step does not do what the README says.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Newcomer:
 
     @contextlib.contextmanager
     def running(self, seconds: float) -> Iterator[float]:
-        """`make run`, with the seconds until it was ready; then Ctrl-C, which has to end all of it."""
+        """`make run`, with the seconds until it was ready; then Ctrl-C, which has to end it all."""
         log = self.clone.parent / "run.log"
         began = time.monotonic()
         with log.open("wb") as output:
@@ -99,21 +99,23 @@ class Newcomer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
             if left := self.left_over():
-                raise StepFailed(f"after Ctrl-C these still ran: {'; '.join(left)}")
+                commands = "; ".join(" ".join(each.cmdline()) for each in left)
+                raise StepFailed(f"after Ctrl-C these still ran: {commands}")
             if "***" in log.read_text():
                 raise StepFailed(f"Ctrl-C looked like an error:\n{log.read_text()[-500:]}")
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for each in self.left_over():
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
 
-    def left_over(self) -> list[str]:
-        """The processes that have to do with the clone."""
+    def left_over(self) -> list[psutil.Process]:
+        """The processes that run in the clone or on its files."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                command = " ".join(process.cmdline())
-                if str(self.clone) in f"{command} {process.exe()} {process.cwd()}":
-                    found.append(f"{process.pid} {command}")
+                places = [*process.cmdline(), process.exe(), process.cwd()]
+                if any(str(self.clone) in place for place in places):
+                    found.append(process)
         return found
 
     def demo(self) -> None:
