@@ -1,0 +1,1 @@
+"""Keys, tokens, password hashes and sealing, over cryptography, argon2-cffi and PyJWT."""
