@@ -1,0 +1,126 @@
+"""Access tokens: JWTs by the profile of RFC 9068, signed with ES256."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import orjson
+from jwt import PyJWS
+from jwt.exceptions import InvalidTokenError
+
+from core.adapters.crypto import base64url
+from core.adapters.crypto.claims import ClaimRules, claims_of, payload_of
+from core.adapters.crypto.keyring import KeyRing
+from core.adapters.crypto.signing_keys import ALGORITHM
+from core.adapters.crypto.strict_json import parse_object
+from core.errors import Unauthenticated
+from core.ports.runtime import Clock
+from core.ports.security import AccessClaims
+
+TOKEN_TYPE = "at+jwt"  # noqa: S105  the typ of RFC 9068 section 2.1
+MAX_TOKEN_BYTES = 8 * 1024
+
+
+class Es256AccessTokens:
+    """Implements AccessTokens.
+
+    A token has exactly one spelling and one reading here: canonical segments, a header of alg, typ
+    and kid and nothing else, so that no `jwk`, `jku`, `x5u` or `crit` gets a say, and no repeated
+    members. Claims that were verified are remembered until they expire, because revocation is
+    looked up with every request anyway; a token whose key has been retired is not.
+
+    Args:
+        keys: where the keys are.
+        clock: what `exp` and `iat` are compared with.
+        issuer: the one `iss`; fixed by configuration, never by a request (Supabase CVE-2026-31813).
+        audience: the one `aud`.
+        remembered: how many verified tokens are kept; about 2 KB each.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyRing,
+        clock: Clock,
+        issuer: str,
+        audience: str,
+        remembered: int = 10_000,
+    ) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._rules = ClaimRules(issuer=issuer, audience=audience)
+        self._jws = PyJWS(algorithms=[ALGORITHM])
+        self._verified = _RecentClaims(remembered)
+
+    def prepare(self) -> None:
+        self._keys.prepare()
+
+    def issue(self, claims: AccessClaims) -> str:
+        key = self._keys.active()
+        return self._jws.encode(
+            orjson.dumps(payload_of(claims, self._rules)),
+            key.private,
+            algorithm=ALGORITHM,
+            headers={"typ": TOKEN_TYPE, "kid": key.kid},
+        )
+
+    def verify(self, token: str) -> AccessClaims:
+        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+            raise Unauthenticated
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        try:
+            kid, claims = known if known is not None else self._verify_anew(token)
+        except (ValueError, InvalidTokenError):
+            raise Unauthenticated from None
+        if self._keys.get(kid) is None or not self._rules.in_time(claims, self._clock.now()):
+            raise Unauthenticated
+        self._verified.put(digest, (kid, claims))
+        return claims
+
+    def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
+        return {"keys": [key.public_jwk for key in self._keys.published()]}
+
+    def _verify_anew(self, token: str) -> tuple[str, AccessClaims]:
+        kid = _kid_of(token)
+        key = self._keys.get(kid)
+        if key is None:
+            raise ValueError("unknown key")
+        payload = self._jws.decode(token, key.public, algorithms=[ALGORITHM])
+        return kid, claims_of(parse_object(payload), self._rules)
+
+
+def _kid_of(token: str) -> str:
+    """The key that the header names. Raises ValueError for any form that `issue` does not make."""
+    segments = token.split(".")
+    if len(segments) != 3:
+        raise ValueError("not three segments")
+    header_bytes, _, _ = (base64url.decode(segment) for segment in segments)
+    header = parse_object(header_bytes)
+    kid = header.get("kid")
+    if not isinstance(kid, str) or header != {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": kid}:
+        raise ValueError("not the header of an access token")
+    return kid
+
+
+class _RecentClaims:
+    """The most recently used claims by digest of their token, at most `size` of them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[bytes, tuple[str, AccessClaims]] = OrderedDict()
+
+    def get(self, digest: bytes) -> tuple[str, AccessClaims] | None:
+        with self._lock:
+            return self._entries.get(digest)
+
+    def put(self, digest: bytes, entry: tuple[str, AccessClaims]) -> None:
+        with self._lock:
+            self._entries[digest] = entry
+            self._entries.move_to_end(digest)
+            if len(self._entries) > self._size:
+                self._entries.popitem(last=False)
