@@ -1,0 +1,1 @@
+"""Accelerators inside the process, for when there is no Redis."""
