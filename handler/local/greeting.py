@@ -1,0 +1,67 @@
+"""What `user-api dev` prints when it is ready: what to open, and what to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstAdmin:
+    email: str
+    password: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greeting:
+    """`seconds` is how long the start took; `admin` is there on the first start only."""
+
+    url: str
+    seconds: float
+    data: Path
+    mail_page: bool
+    admin: FirstAdmin | None
+
+    def __str__(self) -> str:
+        return "\n".join(["", *self._places(), "", *self._administrator(), *self._example(), ""])
+
+    def _places(self) -> list[str]:
+        mail = [f"  Mail      {self.url}/dev/mail"] if self.mail_page else []
+        return [
+            f"user-api is ready in {self.seconds:.1f} s",
+            "",
+            f"  API docs  {self.url}/docs",
+            *mail,
+            f"  Data      {_short(self.data)} (kept; remove it to start afresh)",
+        ]
+
+    def _administrator(self) -> list[str]:
+        if self.admin is None:
+            return []
+        return [
+            "First administrator, shown this once:",
+            f"  email     {self.admin.email}",
+            f"  password  {self.admin.password}",
+            "  It is a one-time password: log in with it, then POST /v1/users/me/password.",
+            "",
+        ]
+
+    def _example(self) -> list[str]:
+        follow = "open the mail and follow its link" if self.mail_page else "follow the mail's link"
+        return [
+            "Try it:",
+            f"  curl {self.url}/v1/auth/register -H 'Content-Type: application/json' \\",
+            """    -d '{"email": "ada@example.com", "password": "violet-otter-sings-9"}'""",
+            f"  ({follow})",
+            f"  curl {self.url}/v1/auth/login -H 'Content-Type: application/json' \\",
+            """    -d '{"identifier": "ada@example.com", "password": "violet-otter-sings-9"}'""",
+            "  or, in another terminal: make demo",
+            "",
+            "Ctrl-C stops everything.",
+        ]
+
+
+def _short(path: Path) -> str:
+    """Relative to where the command was started, if it is below."""
+    here = Path.cwd()
+    return f"./{path.relative_to(here)}" if path.is_relative_to(here) else str(path)
