@@ -15,7 +15,9 @@ security() { bandit --configfile pyproject.toml --quiet --recursive -ll core han
 secrets() { git ls-files -z | xargs -0 detect-secrets-hook --no-verify --baseline .secrets.baseline; }
 migrations() {
     mkdir -p build
-    alembic upgrade head --sql >build/migrations.sql && squawk build/migrations.sql
+    alembic --config migrations/alembic.ini upgrade head --sql >build/migrations.sql 2>build/migrations.log ||
+        { cat build/migrations.log && return 1; }
+    squawk build/migrations.sql
 }
 
 names=("$@")

@@ -78,7 +78,7 @@ def read_outcome(status: int, report: Path) -> Outcome:
     """Counts from pytest's JUnit report; an absent one counts as nothing run."""
     if not report.exists():
         return Outcome(status=status)
-    root = ET.parse(report).getroot()  # noqa: S314  pytest wrote it  # nosec B314
+    root = ET.parse(report).getroot()  # noqa: S314  pytest wrote it
     failures = tuple(node.get("message", "") for node in root.iter("failure"))
     errors = len(list(root.iter("error")))
     silent = len(list(root.iter("skipped"))) + len(failures) + errors
