@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,13 +219,15 @@ def dripping(caller: socket.socket) -> None:
 
 def silent_after_data(caller: socket.socket) -> None:
     """Takes the mail and never says whether it did."""
-    converse(caller, {**POLITE, b"DATA": b"354 go on\r\n"}, greeting=GREETING)
+    caller.sendall(GREETING)
+    converse(caller, {**POLITE, b"DATA": b"354 go on\r\n"})
 
 
 def silent_in_handshake(caller: socket.socket) -> None:
     """Agrees to STARTTLS and then says nothing."""
     offer = {b"EHLO": b"250-relay.example.com\r\n250 STARTTLS\r\n", b"STARTTLS": b"220 go\r\n"}
-    converse(caller, offer, greeting=GREETING)
+    caller.sendall(GREETING)
+    converse(caller, offer)
 
 
 @pytest.mark.parametrize(
@@ -250,22 +253,40 @@ def test_one_deadline_bounds_it_all(
 
 
 def test_a_mail_given_up_is_not_sent_after_all() -> None:
-    """A relay that wakes up after the deadline gets nothing: the worker will try again anew."""
+    """A relay that has greeted at last, after the deadline, gets nothing: the worker tries anew."""
     words: list[bytes] = []
 
     def late(caller: socket.socket) -> None:
-        time.sleep(TIMEOUT * 1.5)
-        caller.sendall(GREETING)
-        with caller.makefile("rb") as lines:
-            for line in lines:
-                words.append(line.split()[0])
-                caller.sendall(POLITE.get(words[-1], b"250 OK\r\n"))
+        drip(caller, GREETING, pause=TIMEOUT * 1.3 / len(GREETING))
+        converse(caller, {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}, heard=words)
 
     with scripted_relay(late) as port:
         failure(mailer(port, timeout=TIMEOUT))
-        time.sleep(TIMEOUT)
-    assert b"MAIL" not in words
-    assert not [thread for thread in threading.enumerate() if thread.name == "smtp"]
+        wait_for_the_attempt_to_end()
+    assert words == []
+
+
+def test_a_slow_name_lookup_counts(monkeypatch: pytest.MonkeyPatch, relay: Relay) -> None:
+    """A dead name server does not hold the worker, and its late answer sends no mail."""
+    look_up = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(TIMEOUT * 1.3)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    started = time.monotonic()
+    assert not failure(mailer(relay.port, timeout=TIMEOUT)).permanent
+    assert time.monotonic() - started < TIMEOUT + 0.2
+    wait_for_the_attempt_to_end()
+    assert relay.deliveries == []
+
+
+def wait_for_the_attempt_to_end() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "smtp":
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
@@ -273,7 +294,8 @@ def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
 
     def taker(caller: socket.socket) -> None:
         replies = {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}
-        converse(caller, replies, greeting=GREETING)
+        caller.sendall(GREETING)
+        converse(caller, replies)
 
     with scripted_relay(taker) as port:
         started = time.monotonic()

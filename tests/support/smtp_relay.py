@@ -90,7 +90,13 @@ def smtp_relay(
     """A relay on a free port of 127.0.0.1; with `logins` it takes mails from nobody else."""
     relay = Relay(logins=logins or {})
 
+    sessions: list[SMTP] = []
+
     def session() -> SMTP:
+        sessions.append(start())
+        return sessions[-1]
+
+    def start() -> SMTP:
         return SMTP(
             relay,
             hostname="relay.example.com",
@@ -111,18 +117,24 @@ def smtp_relay(
     try:
         yield relay
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(START_SECONDS)
+        asyncio.run_coroutine_threadsafe(_stop(server, sessions), loop).result(START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(START_SECONDS)
         loop.close()
 
 
-async def _stop(server: asyncio.Server) -> None:
+async def _stop(server: asyncio.Server, sessions: list[SMTP]) -> None:
     server.close()
-    sessions = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in sessions:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*sessions, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for session in sessions:
+        if session.transport is not None:
+            session.transport.abort()
+    # A transport closes its socket in the rounds of the loop after it was told to.
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 @contextmanager
@@ -152,12 +164,16 @@ def scripted_relay(part: Callable[[socket.socket], None]) -> Iterator[int]:
             open_socket.close()
 
 
-def converse(caller: socket.socket, replies: dict[bytes, bytes], *, greeting: bytes) -> None:
-    """Answers each command by its first word; one without a reply stays unanswered."""
-    caller.sendall(greeting)
+def converse(
+    caller: socket.socket, replies: dict[bytes, bytes], *, heard: list[bytes] | None = None
+) -> None:
+    """Answers each command by its first word, which goes to `heard`; one without a reply stays
+    unanswered."""
     with caller.makefile("rb") as lines:
         for line in lines:
-            word = line.split()[0].upper() if line.split() else b""
+            word = line.upper().split()[0] if line.strip() else b""
+            if heard is not None:
+                heard.append(word)
             if word in replies:
                 caller.sendall(replies[word])
 
