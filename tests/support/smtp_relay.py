@@ -130,7 +130,7 @@ async def _stop(server: asyncio.Server, sessions: list[SMTP]) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     for session in sessions:
-        if session.transport is not None:
+        if isinstance(session.transport, asyncio.WriteTransport):
             session.transport.abort()
     # A transport closes its socket in the rounds of the loop after it was told to.
     for _ in range(3):
