@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from uuid import uuid4
+
+import orjson
+
+from handler.http.problems import BAD_REQUEST, INTERNAL_ERROR, MEDIA_TYPE
+
+_KINDS = {kind.status: kind for kind in (BAD_REQUEST, INTERNAL_ERROR)}
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -12,19 +17,21 @@ Headers = list[tuple[bytes, bytes]]
 def bare_problem(status: int, detail: str) -> tuple[Headers, bytes]:
     """Headers and body of a problem (RFC 9457) with a request id of its own.
 
-    The type is `about:blank`, which section 4.2.1 keeps for errors that the status says all about.
+    Without a type of ours it is `about:blank`, which section 4.2.1 keeps for what the status says.
     """
+    kind = _KINDS.get(status)
     request_id = str(uuid4())
-    members = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "request_id": request_id,
-    }
-    body = json.dumps(members, separators=(",", ":")).encode()
+    body = orjson.dumps(
+        {
+            "type": kind.uri if kind else "about:blank",
+            "title": kind.title if kind else HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "request_id": request_id,
+        }
+    )
     return [
-        (b"content-type", b"application/problem+json"),
+        (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

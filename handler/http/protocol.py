@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with a deadline and limits for headers, and problems as refusals.
+"""uvicorn's HTTP/1.1 protocol, bounded.
 
 uvicorn 0.54 waits for ever for the rest of the headers, holds headers of any size, takes trailers
 for headers, and reads the body of an upgrade request as the next request.
@@ -22,7 +22,7 @@ class _Refused(Exception):
 
 
 class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
-    """Give it to uvicorn as `http=`. Between requests uvicorn's own keep-alive timeout holds."""
+    """For uvicorn's `http=`. Between requests uvicorn's own keep-alive timeout holds."""
 
     header_timeout: ClassVar[float] = 5.0
     """Seconds from the connection, or the first byte of a later request, to the last header."""
@@ -47,14 +47,12 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
-        unfinished = self.headers if self._in_headers else None
+        self._unparsed_bytes += len(data)
         super().data_received(data)
-        if self._in_headers and self.headers is unfinished and self._refusal is None:
-            # A header that never ends reaches no callback, so its bytes are counted here.
-            self._unparsed_bytes += len(data)
-            if self._unparsed_bytes > self.max_header_bytes:
-                self._refusal = _TOO_LARGE
-                self.send_400_response(_TOO_LARGE[1])
+        if self._unparsed_bytes > self.max_header_bytes and self._refusal is None:
+            # A header, a trailer or a chunk extension without end reaches no callback.
+            self._refusal = _TOO_LARGE
+            self.send_400_response(_TOO_LARGE[1])
         if self._deadline is None and self.timeout_keep_alive_task is None and self._idle():
             self._start_deadline()
 
@@ -68,9 +66,9 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
         if not self._in_headers:
             return  # a trailer is no header (RFC 9110 section 6.5.1), least of all X-Forwarded-For
-        self._count(len(name) + len(value) + 4)
         value = value.rstrip(b" \t")
         if name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
             self._refuse(501, "Only the transfer coding chunked is implemented.")
@@ -89,6 +87,10 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
         super().on_headers_complete()
         if upgrade:
             self.cycle.keep_alive = False  # httptools drops what follows it
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed_bytes = 0
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -128,8 +130,3 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def bounded_protocol(header_timeout: float) -> type[BoundedHttpProtocol]:
-    """The protocol with the deadline of the setting HEADER_TIMEOUT, in seconds."""
-    return type("BoundedHttpProtocol", (BoundedHttpProtocol,), {"header_timeout": header_timeout})

@@ -11,11 +11,15 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from handler.http.protocol import BoundedHttpProtocol, bounded_protocol
+from handler.http.protocol import BoundedHttpProtocol
 from tests.support.asgi_server import connect, exchange, read_to_end, serving
 
 TIMEOUT = 0.4
 END = b"Connection: close\r\n\r\n"
+
+
+class QuickProtocol(BoundedHttpProtocol):
+    header_timeout = TIMEOUT
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -44,7 +48,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     loop = cast(Literal["uvloop", "asyncio"], request.param)
-    with serving(app, bounded_protocol(TIMEOUT), loop) as number:
+    with serving(app, QuickProtocol, loop) as number:
         yield number
 
 
@@ -198,9 +202,22 @@ def test_headers_up_to_the_limit_are_served(port: int) -> None:
     assert answers(exchange(port, *pieces, pause=0.01))[0][0] == 200
 
 
-@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nX: ", b"GET /", b"GET / HTTP/1.1\r\nX"])
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET / HTTP/1.1\r\nX: ",
+        b"GET /",
+        b"GET / HTTP/1.1\r\nX",
+        CHUNKED + b"0\r\nX: ",
+        CHUNKED + b"1;",
+    ],
+    ids=["value", "target", "name", "trailer", "chunk extension"],
+)
 def test_a_header_without_end_is_refused_early(port: int, start: bytes) -> None:
-    """One header that never ends is refused soon after 32 KiB, before the deadline."""
+    """One header that never ends is refused soon after 32 KiB, before any deadline."""
     with connect(port) as connection:
         connection.sendall(start)
         for _ in range(64):
@@ -210,6 +227,11 @@ def test_a_header_without_end_is_refused_early(port: int, start: bytes) -> None:
                 return
             time.sleep(TIMEOUT / 200)
     raise AssertionError("the server took 1 MB of one header")
+
+
+def test_trailers_count_too(port: int) -> None:
+    """Trailers are dropped, but not without a limit."""
+    assert refused(exchange(port, CHUNKED + b"0\r\n" + b"X: %s\r\n" % (b"x" * 1000) * 40)) == 431
 
 
 def test_pipelined_requests_do_not_add_up(port: int) -> None:
