@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
-from core.bootstrap import Core
 
+from core.bootstrap import Core
 from tests.support.clients import Answer, Client
 from tests.support.people import People
 from tests.support.server import ServerProcess
@@ -115,10 +115,8 @@ def test_a_revoked_family_stays_revoked_after_a_restart(
     """Regression of Keycloak CVE-2026-9802: the truth is in the database, not in a process."""
     session = people.logged_in()
     assert client.request("POST", "/v1/auth/logout", token=session.access).status == 204
-    from tests.support.clients import ServerClient
-
     with ServerProcess.start(environment) as restarted:
-        fresh = ServerClient(restarted.url)
+        fresh = restarted.client()
         assert refresh(fresh, session.refresh).status == 401
         assert fresh.request("GET", "/v1/users/me", token=session.access).status == 401
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg2
 import pytest
 
-from tests.support.clients import Client, ServerClient
+from tests.support.clients import Client
 from tests.support.people import PASSWORD, LoggedIn, People
 from tests.support.server import ServerProcess
 
@@ -79,7 +79,7 @@ def test_no_token_works_afterwards(
     session = people.logged_in()
     end(client, people, session, superuser_url)
     with ServerProcess.start(environment) as restarted:
-        for target in (client, ServerClient(restarted.url)):
+        for target in (client, restarted.client()):
             for method, path in [
                 ("GET", "/v1/users/me"),
                 ("PATCH", "/v1/users/me"),
@@ -99,7 +99,6 @@ def test_a_withdrawn_permission_counts_at_once(
 ) -> None:
     """Permissions are read with each request; the token's own scope opens nothing here."""
     from core.bootstrap import Core
-
     from core.domain.access import Permission
 
     assert isinstance(core, Core)

@@ -92,13 +92,12 @@ class ServerClient(Client):
 
     target = "asgi"
 
-    def __init__(self, url: str, address: str | None = None) -> None:
-        self.url = url
+    def __init__(self, http: httpx.Client, address: str | None = None) -> None:
+        self._http = http
         self.address = address or random_address()
-        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
     def from_address(self, address: str) -> ServerClient:
-        return ServerClient(self.url, address)
+        return ServerClient(self._http, address)
 
     def send(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
         answer = self._http.request(method, path, headers=list(headers), content=body or None)

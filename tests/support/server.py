@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
-from urllib.request import urlopen
+
+import httpx
+
+from tests.support.clients import ServerClient
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -31,32 +33,31 @@ class ServerProcess:
         self.process = process
         self.url = url
         self.log = log
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    def client(self) -> ServerClient:
+        """A client from an address of its own, which shares the connections."""
+        return ServerClient(self.http)
 
     @classmethod
-    def start(
-        cls, environment: dict[str, str], *, module: str = "handler.cli", wait: bool = True
-    ) -> Self:
-        """Runs `module` with the argument `serve`; fault hooks of tests have modules of their own."""
+    def start(cls, environment: dict[str, str]) -> Self:
         port = free_port()
-        log = (
-            Path(environment["MAIL_URL"].removeprefix("directory://")).parent / f"serve-{port}.log"
-        )
-        environ = {**os.environ, **environment, "PORT": str(port)}
+        folder = Path(environment["MAIL_URL"].removeprefix("directory://")).parent
+        log = folder / f"serve-{port}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, "serve"],
-                env=environ,
+                [sys.executable, "-m", "handler.cli", "serve"],
+                env={**os.environ, **environment, "PORT": str(port)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         server = cls(process, f"http://127.0.0.1:{port}", log)
-        if wait:
-            try:
-                server.wait_until_live()
-            except BaseException:
-                server.stop()
-                raise
+        try:
+            server.wait_until_live()
+        except BaseException:
+            server.stop()
+            raise
         return server
 
     def wait_until_live(self) -> None:
@@ -65,19 +66,21 @@ class ServerProcess:
             if self.process.poll() is not None:
                 break
             try:
-                with urlopen(f"{self.url}/health/live", timeout=2):  # noqa: S310  a loopback URL
-                    return
-            except (URLError, ConnectionError, TimeoutError):
+                self.http.get("/health/live")
+                return
+            except httpx.TransportError:
                 time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
 
     def kill(self) -> None:
         """As a power cut does."""
+        self.http.close()
         self.process.kill()
         self.process.wait(STOP_SECONDS)
 
     def stop(self) -> int:
         """SIGTERM, as Kubernetes does; returns the exit code."""
+        self.http.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

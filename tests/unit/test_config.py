@@ -1,0 +1,115 @@
+"""Settings: one table, and production refuses what is unsafe."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import fields
+
+import pytest
+
+from core.config import DEVELOPMENT_SECRET_KEY, Settings, env_name
+from core.errors import ConfigurationError
+
+SAFE = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://id.example.com",
+    "SECRET_KEY": base64.b64encode(bytes(range(32))).decode(),
+    "DATABASE_URL": "postgresql://user_api@db.example.com/user_api?sslmode=verify-full",
+    "MAIL_URL": "smtps://mail.example.com",
+}
+
+
+def test_safe_production_settings_are_accepted() -> None:
+    settings = Settings.from_environ(SAFE)
+    assert settings.token_audience == "https://id.example.com"
+    assert not settings.development
+
+
+def test_production_is_the_default() -> None:
+    """Forgetting ENVIRONMENT must not open anything."""
+    missing = {name: value for name, value in SAFE.items() if name != "ENVIRONMENT"}
+    assert Settings.from_environ(missing).environment == "production"
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", DEVELOPMENT_SECRET_KEY),
+        ("SECRET_KEY", base64.b64encode(b"a" * 32).decode()),
+        ("DEBUG", "true"),
+        ("PUBLIC_URL", "http://id.example.com"),
+        ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api"),
+        ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
+        ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
+        ("LIMIT_ADDRESS_PER_MINUTE", "0"),
+        ("MAIL_URL", "directory:///tmp/mail"),
+    ],
+)
+def test_production_refuses_unsafe_values(environment: str, name: str, value: str) -> None:
+    """Each names its variable and never its value."""
+    with pytest.raises(ConfigurationError, match=name) as refused:
+        Settings.from_environ({**SAFE, "ENVIRONMENT": environment, name: value})
+    assert DEVELOPMENT_SECRET_KEY not in str(refused.value)
+    Settings.from_environ({**SAFE, name: value, "ENVIRONMENT": "development"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "prod"),
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "not base64 at all, and rather long as well!!"),
+        ("DATABASE_URL", "mysql://db"),
+        ("PUBLIC_URL", "id.example.com"),
+        ("PUBLIC_URL", "https://id.example.com/?a=b"),
+        ("PORT", "0"),
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("DATABASE_POOL_SIZE", "-1"),
+        ("REQUEST_TIMEOUT", "soon"),
+        ("ACCESS_TOKEN_LIFETIME", "901"),
+        ("ACCESS_TOKEN_LIFETIME", "nan"),
+        ("SIGN_UP_OPEN", "perhaps"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example.com/path"),
+        ("MAIL_URL", "http://mail"),
+        ("LOG_LEVEL", "LOUD"),
+        ("PASSWORD_MIN_LENGTH", "7"),
+    ],
+)
+def test_malformed_values_are_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environ({**SAFE, name: value})
+
+
+def test_every_fault_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_environ({"PORT": "x"})
+    message = str(refused.value)
+    assert "\n" not in message
+    for name in ("PORT", "SECRET_KEY", "DATABASE_URL", "MAIL_URL"):
+        assert name in message
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    text = repr(Settings.from_environ(SAFE))
+    for secret in ("SECRET_KEY", "DATABASE_URL", "MAIL_URL"):
+        assert SAFE[secret] not in text
+    assert "\\x00" not in text
+
+
+def test_variables_are_named_once_and_explained() -> None:
+    names = [env_name(item) for item in fields(Settings)]
+    assert len(names) == len(set(names))
+    assert all(item.metadata["help"] for item in fields(Settings))
+
+
+def test_defaults_are_what_the_parsers_accept() -> None:
+    """A default that the table itself would refuse is a mistake in the table."""
+    settings = Settings.from_environ(SAFE)
+    for item in fields(Settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, bool | int | float) and env_name(item) not in SAFE:
+            assert item.metadata["parse"](str(value)) == value
+    assert settings.hash_concurrency == (os.cpu_count() or 1)
