@@ -1,0 +1,94 @@
+"""The engine: a bounded pool of bounded connections."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+import sqlalchemy
+from sqlalchemy import URL, Engine, QueuePool, event
+from sqlalchemy.engine import ExceptionContext, make_url
+
+from core.adapters.postgres.deadlines import bounded
+from core.adapters.postgres.failures import READ_ONLY_TRANSACTION
+from core.config import Settings
+from core.errors import ConfigurationError
+
+# The server ends a statement first, by the role's statement_timeout, and says so; the margin is
+# for a server that is silent.
+STATEMENT_MARGIN = 0.5
+
+
+def driver_url(database_url: str) -> URL:
+    """The same database through psycopg2. Raises ConfigurationError when it is no such URL."""
+    try:
+        url = make_url(database_url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "the database URL is not one of the form postgresql://user@host/name"
+        )
+    return url.set(drivername="postgresql+psycopg2")
+
+
+def connect_args(
+    *, connect_seconds: float, statement_seconds: float, application_name: str
+) -> dict[str, Any]:
+    """What every connection is opened with; nothing that RDS Proxy refuses (decision 11)."""
+    return {
+        "connection_factory": bounded(
+            connect_seconds=connect_seconds, statement_seconds=statement_seconds
+        ),
+        # Of use only in a process without the wait callback.
+        "connect_timeout": math.ceil(connect_seconds),
+        "tcp_user_timeout": 3000,
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "application_name": application_name,
+        "client_encoding": "utf8",
+    }
+
+
+def create_engine(settings: Settings) -> Engine:
+    """Does not connect. Connections are in autocommit, so that a read is one round trip."""
+    engine = sqlalchemy.create_engine(
+        driver_url(settings.database_url),
+        poolclass=QueuePool,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_pool_timeout,
+        pool_pre_ping=settings.database_pre_ping,
+        # Errors quote their statement; its parameters are people's data.
+        hide_parameters=True,
+        json_serializer=_to_json,
+        json_deserializer=orjson.loads,
+        use_native_hstore=False,
+        connect_args=connect_args(
+            connect_seconds=settings.database_connect_timeout,
+            statement_seconds=settings.database_statement_timeout + STATEMENT_MARGIN,
+            application_name="user-api",
+        ),
+    )
+    event.listen(engine, "connect", _autocommit)
+    event.listen(engine, "checkin", _autocommit)
+    event.listen(engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _autocommit(dbapi_connection: Any, _record: Any) -> None:
+    if dbapi_connection is not None and not dbapi_connection.closed:
+        dbapi_connection.autocommit = True
+
+
+def _leave_standby(error: ExceptionContext) -> None:
+    """A primary that became a standby keeps its connections: drop them, to find the new primary."""
+    if getattr(error.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
+        error.is_disconnect = True

@@ -1,0 +1,108 @@
+"""Migrations from Python, for the command line, the tests and an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.exc import OperationalError
+
+from core.adapters.postgres.engine import driver_url
+from core.errors import ConfigurationError
+from migrations.connecting import PATIENCE, open_engine
+
+
+def upgrade(
+    url: str,
+    revision: str = "head",
+    *,
+    progress: Callable[[str], None] | None = None,
+    patience: float = PATIENCE,
+) -> None:
+    """Brings the database to `revision`, each migration in a transaction of its own.
+
+    `progress` hears a line for each migration. Waits at most about `patience` seconds for other
+    migrations and for locks, never long at a time.
+
+    Raises:
+        ConfigurationError: a wrong URL, a database that is not provisioned, an unknown revision.
+        StorageUnavailable: no lock within `patience`; migrations before that one stay applied.
+    """
+    _run(lambda config: command.upgrade(config, revision), url, progress, patience)
+
+
+def downgrade(
+    url: str,
+    revision: str,
+    *,
+    progress: Callable[[str], None] | None = None,
+    patience: float = PATIENCE,
+) -> None:
+    """Takes migrations back down to `revision` ("base" for all), and their data with them.
+
+    Raises what `upgrade` raises.
+    """
+    _run(lambda config: command.downgrade(config, revision), url, progress, patience)
+
+
+def write_sql(output: TextIO, revision: str = "head") -> None:
+    """What `upgrade` would run on an empty database, as SQL; connects to nothing.
+
+    Raises:
+        ConfigurationError: the revision is unknown.
+    """
+
+    def write(config: Config) -> None:
+        config.output_buffer = output
+        command.upgrade(config, revision, sql=True)
+
+    _run(write, "postgresql://", None, PATIENCE)
+
+
+def head() -> str:
+    """The newest revision of this code."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def current(url: str) -> str | None:
+    """The revision of the database, None when it is empty. Raises ConfigurationError."""
+    try:
+        with open_engine(url).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise _unusable(url, error) from error
+
+
+def _run(
+    command_on: Callable[[Config], None],
+    url: str,
+    progress: Callable[[str], None] | None,
+    patience: float,
+) -> None:
+    config = _config()
+    config.attributes.update(url=url, progress=progress, patience=patience)
+    try:
+        command_on(config)
+    except CommandError as error:
+        raise ConfigurationError(f"the migrations do not fit the database: {error}") from error
+    except OperationalError as error:
+        raise _unusable(url, error) from error
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def _unusable(url: str, error: OperationalError) -> ConfigurationError:
+    parts = driver_url(url)
+    where = f"{parts.host or parts.query.get('host', 'localhost')}/{parts.database}"
+    reason = str(error.orig).strip().splitlines()[0]
+    return ConfigurationError(f"the database {where} cannot be used by {parts.username}: {reason}")
