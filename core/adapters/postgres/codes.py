@@ -1,0 +1,107 @@
+"""One-time codes: the digest of each, and what it acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from core.adapters.postgres.lookups import Lookup
+from core.adapters.postgres.tables import one_time_codes
+from core.domain.codes import CodePurpose, OneTimeCode
+
+_COLUMNS = (
+    one_time_codes.c.id,
+    one_time_codes.c.purpose,
+    one_time_codes.c.email_normalised,
+    one_time_codes.c.registration_id,
+    one_time_codes.c.user_id,
+    one_time_codes.c.created_at,
+    one_time_codes.c.expires_at,
+)
+
+
+def _code(row: Sequence[Any]) -> OneTimeCode:
+    return OneTimeCode(
+        id=row[0],
+        purpose=CodePurpose(row[1]),
+        email_normalised=row[2],
+        registration_id=row[3],
+        user_id=row[4],
+        created_at=row[5],
+        expires_at=row[6],
+    )
+
+
+_INSERT = insert(one_time_codes)
+_BY_ID = Lookup(
+    select(*_COLUMNS).where(
+        one_time_codes.c.id == bindparam("code_id"), one_time_codes.c.used_at.is_(None)
+    ),
+    _code,
+)
+_BIND = (
+    update(one_time_codes)
+    .where(one_time_codes.c.id == bindparam("code_id"))
+    .values(user_id=bindparam("user"), registration_id=bindparam("registration"))
+)
+_REDEEM = Lookup(
+    update(one_time_codes)
+    .where(
+        one_time_codes.c.digest == bindparam("presented"),
+        one_time_codes.c.purpose == bindparam("wanted"),
+        one_time_codes.c.used_at.is_(None),
+        one_time_codes.c.expires_at > bindparam("now"),
+    )
+    .values(used_at=bindparam("now"))
+    .returning(*_COLUMNS),
+    _code,
+)
+_REVOKE_FOR_USER = (
+    update(one_time_codes)
+    .where(
+        one_time_codes.c.user_id == bindparam("user"),
+        one_time_codes.c.purpose == bindparam("wanted"),
+        one_time_codes.c.used_at.is_(None),
+    )
+    .values(used_at=bindparam("now"))
+)
+
+
+class PostgresCodes:
+    """Implements CodeStore."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(self, code: OneTimeCode, *, digest: bytes) -> None:
+        self._connection.execute(
+            _INSERT,
+            {
+                "id": code.id,
+                "digest": digest,
+                "purpose": code.purpose,
+                "email_normalised": code.email_normalised,
+                "registration_id": code.registration_id,
+                "user_id": code.user_id,
+                "created_at": code.created_at,
+                "expires_at": code.expires_at,
+            },
+        )
+
+    def by_id(self, code_id: UUID) -> OneTimeCode | None:
+        return _BY_ID.one(self._connection, code_id=code_id)
+
+    def bind(self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None) -> None:
+        self._connection.execute(
+            _BIND, {"code_id": code_id, "user": user_id, "registration": registration_id}
+        )
+
+    def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
+        return _REDEEM.one(self._connection, presented=digest, wanted=purpose, now=now)
+
+    def revoke_for_user(self, user_id: UUID, purpose: CodePurpose, *, now: datetime) -> None:
+        self._connection.execute(_REVOKE_FOR_USER, {"user": user_id, "wanted": purpose, "now": now})

@@ -1,0 +1,76 @@
+"""Counts and times every statement, labelled by operation and main table."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import Engine, Table, event
+from sqlalchemy.sql import Delete, Insert, Select, Update
+from sqlalchemy.sql.visitors import iterate
+
+from core.ports.runtime import Metrics
+
+# All statements are written in this package; the bound is for a change to that.
+_KNOWN_LIMIT = 500
+_OTHER = ("other", "other")
+
+
+def observe(engine: Engine, metrics: Metrics) -> None:
+    """Feeds `metrics` from the statements and the pool of `engine`."""
+    labels = _Labels()
+
+    def before(
+        _connection: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        context.started = time.perf_counter()
+
+    def after(
+        _connection: Any, _cursor: Any, sql: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        operation, table = labels.of(sql, context.compiled)
+        metrics.query(
+            operation=operation, table=table, seconds=time.perf_counter() - context.started
+        )
+
+    def failed(error: Any) -> None:
+        context = error.execution_context
+        if hasattr(context, "started"):
+            after(None, None, error.statement, None, context, False)
+
+    pool: Any = engine.pool
+
+    def taken(*_: Any) -> None:
+        metrics.pool(active=pool.checkedout(), idle=pool.checkedin())
+
+    def returned(*_: Any) -> None:
+        # Called just before the pool has it back.
+        metrics.pool(active=pool.checkedout() - 1, idle=pool.checkedin() + 1)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
+    event.listen(pool, "checkout", taken)
+    event.listen(pool, "checkin", returned)
+
+
+class _Labels:
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, str]] = {}
+
+    def of(self, sql: str, compiled: Any) -> tuple[str, str]:
+        found = self._known.get(sql)
+        if found is None:
+            found = _labels(compiled.statement) if compiled is not None else _OTHER
+            if len(self._known) < _KNOWN_LIMIT:
+                self._known[sql] = found
+        return found
+
+
+def _labels(statement: Any) -> tuple[str, str]:
+    if isinstance(statement, Insert | Update | Delete):
+        table = statement.table
+        return statement.__visit_name__, table.name if isinstance(table, Table) else "other"
+    tables = (element.name for element in iterate(statement) if isinstance(element, Table))
+    operation = "select" if isinstance(statement, Select) else "other"
+    return operation, next(tables, "other")

@@ -1,0 +1,151 @@
+"""Users, and when each logged in last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, case, exists, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from core.adapters.postgres.lookups import USER_COLUMNS, Lookup, to_user
+from core.adapters.postgres.tables import user_logins, users
+from core.domain.user import NewUser, User
+from core.errors import EmailTaken, UsernameTaken
+
+USER_BY_ID: Lookup[User] = Lookup(
+    select(*USER_COLUMNS).where(users.c.id == bindparam("user_id")), to_user
+)
+_USER_BY_EMAIL: Lookup[User] = Lookup(
+    select(*USER_COLUMNS).where(users.c.email_normalised == bindparam("email_normalised")),
+    to_user,
+)
+# Without a conflict target it covers each unique constraint, and leaves the transaction usable.
+_INSERT = insert(users).on_conflict_do_nothing().returning(users.c.id)
+_EMAIL_TAKEN = select(exists().where(users.c.email_normalised == bindparam("email_normalised")))
+_USERNAME_TAKEN = select(exists().where(users.c.username_normalised == bindparam("name")))
+_MARK_VERIFIED = (
+    update(users)
+    .where(
+        users.c.id == bindparam("user_id"),
+        users.c.email_normalised == bindparam("email"),
+    )
+    .values(
+        email_verified=true(),
+        # What was verified before has not changed.
+        updated_at=case((users.c.email_verified, users.c.updated_at), else_=bindparam("now")),
+        version=case((users.c.email_verified, users.c.version), else_=users.c.version + 1),
+    )
+    .returning(users.c.id)
+)
+_login = insert(user_logins).values(user_id=bindparam("user"), last_login_at=bindparam("now"))
+_RECORD_LOGIN = _login.on_conflict_do_update(
+    index_elements=[user_logins.c.user_id],
+    set_={"last_login_at": _login.excluded.last_login_at},
+)
+
+_CHANGEABLE = frozenset(
+    {
+        "email_verified",
+        "username",
+        "display_name",
+        "given_name",
+        "family_name",
+        "phone",
+        "locale",
+        "time_zone",
+        "picture",
+        "status",
+        "attributes",
+        "mfa_enabled",
+    }
+)
+
+
+class PostgresUsers:
+    """Implements UserStore."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def insert(self, user: NewUser) -> None:
+        values = {
+            "id": user.id,
+            "email": user.email,
+            "email_normalised": user.email_normalised,
+            "email_verified": user.email_verified,
+            "status": user.status,
+            "created_at": user.created_at,
+            "updated_at": user.created_at,
+            **_columns({"username": user.username, "attributes": None, **user.profile}),
+        }
+        if self._connection.execute(_INSERT, values).first() is not None:
+            return
+        email = {"email_normalised": user.email_normalised}
+        if self._connection.execute(_EMAIL_TAKEN, email).scalar_one():
+            raise EmailTaken
+        raise UsernameTaken
+
+    def by_id(self, user_id: UUID) -> User | None:
+        return USER_BY_ID.one(self._connection, user_id=user_id)
+
+    def by_email(self, email_normalised: str) -> User | None:
+        return _USER_BY_EMAIL.one(self._connection, email_normalised=email_normalised)
+
+    def username_taken(self, username: str) -> bool:
+        found = self._connection.execute(_USERNAME_TAKEN, {"name": username.lower()})
+        return bool(found.scalar_one())
+
+    def update(
+        self,
+        user_id: UUID,
+        changes: Mapping[str, object],
+        *,
+        expected_version: int | None,
+        now: datetime,
+    ) -> User | None:
+        values = _columns(changes) | {"updated_at": now, "version": users.c.version + 1}
+        statement = update(users).where(users.c.id == user_id)
+        if expected_version is not None:
+            statement = statement.where(users.c.version == expected_version)
+        changed = Lookup(statement.values(values).returning(*USER_COLUMNS), to_user)
+        if "username" not in changes:
+            return changed.one(self._connection)
+        try:
+            # A savepoint, two more round trips: only a new name can be taken.
+            with self._connection.begin_nested():
+                return changed.one(self._connection)
+        except IntegrityError as error:
+            if _constraint(error) == "uq_users_username_normalised":
+                raise UsernameTaken from None
+            raise
+
+    def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
+        marked = self._connection.execute(
+            _MARK_VERIFIED, {"user_id": user_id, "email": email_normalised, "now": now}
+        )
+        return marked.first() is not None
+
+    def record_login(self, user_id: UUID, *, now: datetime) -> None:
+        self._connection.execute(_RECORD_LOGIN, {"user": user_id, "now": now})
+
+
+def _columns(changes: Mapping[str, object]) -> dict[str, Any]:
+    unknown = changes.keys() - _CHANGEABLE
+    if unknown:
+        raise KeyError(f"not columns that may change: {sorted(unknown)}")
+    values = dict(changes)
+    if "username" in values:
+        name = values["username"]
+        values["username_normalised"] = None if name is None else str(name).lower()
+    if "attributes" in values:
+        values["attributes"] = values["attributes"] or {}
+    return values
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)
