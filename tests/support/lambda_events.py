@@ -66,8 +66,9 @@ def function_url(method: str, target: str, headers: Headers, body: bytes) -> Eve
     decoded, `rawQueryString` is not.
     """
     path, _, query = target.partition("?")
-    joined = {name: ",".join(values) for name, values in _grouped(_lowered(headers)).items()}
-    cookies = joined.pop("cookie", "")
+    grouped = _grouped(_lowered(headers))
+    cookies = [each.strip() for line in grouped.pop("cookie", []) for each in line.split(";")]
+    joined = {name: ",".join(values) for name, values in grouped.items()}
     source = joined.get("x-forwarded-for", "192.0.2.1").rpartition(",")[2].strip()
     decoded = _grouped((unquote_plus(name), unquote_plus(value)) for name, value in _pairs(query))
     event: Event = {
@@ -97,7 +98,7 @@ def function_url(method: str, target: str, headers: Headers, body: bytes) -> Eve
         **_body(headers, body),
     }
     if cookies:
-        event["cookies"] = [cookie.strip() for cookie in cookies.replace(",", ";").split(";")]
+        event["cookies"] = cookies
     if query:
         event["queryStringParameters"] = {
             name: ",".join(values) for name, values in decoded.items()
