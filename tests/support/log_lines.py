@@ -1,0 +1,40 @@
+"""Logging for one test: set up as the service does it, read back, and put back as it was."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "log-schema.json").read_text())
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def parsed(text: str) -> list[dict[str, Any]]:
+    """The lines of `text`, each checked against the schema; `splitlines` sees every line end."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        VALIDATOR.validate(line)
+    return lines
+
+
+@contextmanager
+def logging_restored() -> Iterator[io.StringIO]:
+    """A stream to log to; afterwards every logger is what it was before."""
+    root = logging.getLogger()
+    known = [x for x in root.manager.loggerDict.values() if isinstance(x, logging.Logger)]
+    before = [(x, x.handlers[:], x.level, x.propagate) for x in [root, *known]]
+    try:
+        yield io.StringIO()
+    finally:
+        logging.captureWarnings(False)
+        for changed, handlers, level, propagate in before:
+            changed.handlers[:] = handlers
+            changed.setLevel(level)
+            changed.propagate = propagate
