@@ -1,0 +1,214 @@
+"""No request takes more time, memory or threads than it may, and no failure shows itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import Any
+
+import pytest
+from anyio.to_thread import current_default_thread_limiter, run_sync
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from handler.http.middleware.bodies import MAX_BODY_BYTES
+from tests.support.http_layers import build, get, wrapped
+from tests.support.http_probe import Reply, answer, ask
+
+
+def test_a_body_of_the_largest_size_is_read() -> None:
+    chunks = [b"a" * (MAX_BODY_BYTES // 4)] * 4
+    headers = [("content-length", str(MAX_BODY_BYTES))]
+    reply = answer(build()[0], "POST", "/length", headers=headers, chunks=chunks)
+    assert (reply.status, reply.body) == (200, str(MAX_BODY_BYTES).encode())
+    assert reply.header("connection") is None
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    headers = [("content-length", str(MAX_BODY_BYTES + 1))]
+    reply = answer(build()[0], "POST", "/length", headers=headers, chunks=[])
+    assert (reply.status, reply.problem) == (413, "payload-too-large")
+    assert reply.header("connection") == "close"
+
+
+def test_a_body_without_a_length_is_stopped_at_the_limit() -> None:
+    """What comes behind the limit is not waited for: here it never comes."""
+    headers = [("transfer-encoding", "chunked")]
+    chunks = [b"a" * MAX_BODY_BYTES, b"a"]
+    reply = answer(build()[0], "POST", "/length", headers=headers, chunks=chunks, endless=True)
+    assert (reply.status, reply.problem) == (413, "payload-too-large")
+    assert reply.header("connection") == "close"
+
+
+def test_an_answer_ahead_of_the_body_closes_the_connection() -> None:
+    """Else the rest of the body would be read as the next request."""
+    reply = answer(build()[0], "GET", "/hello/x", headers=[("content-length", "10")], chunks=[])
+    assert (reply.status, reply.header("connection")) == (200, "close")
+    assert get().header("connection") is None
+
+
+def test_a_slow_body_is_given_up() -> None:
+    started = time.monotonic()
+    headers = [("content-length", "10")]
+    reply = answer(build()[0], "POST", "/length", headers=headers, chunks=[b"12345"], endless=True)
+    assert (reply.status, reply.problem) == (408, "request-timeout")
+    assert reply.header("connection") == "close"
+    assert 0.4 < time.monotonic() - started < 2
+
+
+def test_a_slow_answer_is_given_up_while_its_thread_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The client hears of it in time; the thread cannot be stopped, and disturbs nobody."""
+    go_on, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait(10)
+        ended.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await run_sync(work)
+        await Response(b"late")(scope, receive, send)
+
+    async def story() -> Reply:
+        reply = await ask(wrapped(app), "GET", "/")
+        go_on.set()
+        await asyncio.sleep(0.2)
+        return reply
+
+    started = time.monotonic()
+    reply = asyncio.run(story())
+    assert (reply.status, reply.problem) == (503, "unavailable")
+    assert reply.header("retry-after") == "1"
+    assert time.monotonic() - started < 3
+    assert ended.is_set()
+
+
+def test_a_failure_after_the_deadline_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    go_on = threading.Event()
+
+    def work() -> None:
+        go_on.wait(10)
+        raise RuntimeError("too late")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await run_sync(work)
+
+    async def story() -> Reply:
+        reply = await ask(wrapped(app), "GET", "/")
+        go_on.set()
+        await asyncio.sleep(0.2)
+        return reply
+
+    with caplog.at_level(logging.ERROR):
+        assert asyncio.run(story()).status == 503
+    assert [r.getMessage() for r in caplog.records] == ["a request failed after its deadline"]
+
+
+def test_an_answer_that_never_ends_is_cut_off() -> None:
+    """A reader that takes nothing holds no request for ever."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    started = time.monotonic()
+    reply = answer(wrapped(app), "GET", "/")
+    assert (reply.status, reply.body) == (200, b"")
+    assert 0.9 < time.monotonic() - started < 3
+
+
+def test_a_request_that_the_server_cancels_is_cancelled_within() -> None:
+    cancelled = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async def story() -> None:
+        task = asyncio.ensure_future(ask(wrapped(app), "GET", "/"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+    assert cancelled == [True]
+
+
+def test_a_failure_is_a_problem_and_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The client learns the request id, the log the rest."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("password=secret")
+
+    with caplog.at_level(logging.ERROR):
+        reply = answer(wrapped(app), "GET", "/")
+    assert (reply.status, reply.problem) == (500, "internal-error")
+    assert b"secret" not in reply.body
+    assert reply.json()["request_id"] == reply.header("x-request-id")
+    (record,) = caplog.records
+    assert record.exc_info
+
+
+def test_a_failure_behind_the_first_byte_breaks_the_answer_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    with caplog.at_level(logging.ERROR):
+        assert answer(wrapped(app), "GET", "/").status == 200
+    assert len(caplog.records) == 1
+
+
+def test_a_refusal_in_the_middle_of_a_body_is_answered_once() -> None:
+    """The limit speaks up inside the application's own reading."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    chunks = [b"a" * MAX_BODY_BYTES, b"a"]
+    reply = answer(
+        wrapped(app), "POST", "/", headers=[("transfer-encoding", "chunked")], chunks=chunks
+    )
+    assert reply.problem == "payload-too-large"
+
+
+def test_as_many_threads_work_as_there_are_connections() -> None:
+    """In each event loop, without a start-up hook: Lambda runs none."""
+    limits = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        limits.append(current_default_thread_limiter().total_tokens)
+        await Response(b"")(scope, receive, send)
+
+    layered = wrapped(app)
+    for _ in range(2):
+        answer(layered, "GET", "/")
+    assert limits == [3, 3]
+
+
+def test_other_protocols_pass() -> None:
+    """Lifespan events reach the application, if a server sends them."""
+    seen = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    async def story() -> None:
+        await wrapped(app)({"type": "lifespan"}, nothing, nothing)
+
+    asyncio.run(story())
+    assert seen == ["lifespan"]

@@ -1,0 +1,137 @@
+"""Headers: which requests are refused for theirs, and what each answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from handler.http.exchange import exchange_of
+from tests.support.http_layers import build, get, wrapped
+from tests.support.http_probe import Headers, answer, http_scope
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("authorization", "Bearer a"), ("authorization", "Bearer a")],
+        [("host", "a"), ("host", "b")],
+        [("content-type", "application/json"), ("content-type", "text/plain")],
+        [("idempotency-key", "a"), ("idempotency-key", "b")],
+        [("x_forwarded_for", "203.0.113.1")],
+        [("content-length", "x")],
+        [("content-length", "-1")],
+        [("content-length", "9" * 30)],
+    ],
+)
+def test_headers_that_are_read_in_two_ways_are_refused(headers: Headers) -> None:
+    """Regression of oauth2-proxy CVE-2025-64484, and of headers that proxies pick differently."""
+    reply = get(headers=headers)
+    assert (reply.status, reply.problem) == (400, "bad-request")
+    assert reply.header("x-request-id") == reply.json()["request_id"]
+
+
+def test_an_encoded_slash_matches_no_other_path() -> None:
+    """A proxy in front has seen another path than the one that would be served."""
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["path"])
+        await Response(b"")(scope, receive, send)
+
+    async def run(path: str, decoded: str) -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            pass
+
+        scope = {**http_scope("GET", decoded), "raw_path": path.encode()}
+        await wrapped(app)(scope, receive, send)
+
+    asyncio.run(run("/hello%2Fx", "/hello/x"))
+    asyncio.run(run("/hello%2f%C3%A4", "/hello/ä"))
+    asyncio.run(run("/hello/%41", "/hello/A"))
+    assert seen == ["/hello%2Fx", "/hello%2Fä", "/hello/A"]
+
+
+@given(
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "authorization",
+                    "host",
+                    "traceparent",
+                    "user-agent",
+                    "x-request-id",
+                    "content-length",
+                ]
+            )
+            | st.from_regex(r"[a-z_-]{1,12}", fullmatch=True),
+            st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=40),
+        ),
+        max_size=6,
+    )
+)
+def test_no_headers_cause_a_failure(headers: list[tuple[str, str]]) -> None:
+    assert get(headers=headers).status in {200, 400, 413}
+
+
+@pytest.mark.parametrize("path", ["/hello/x", "/nothing"])
+def test_each_answer_has_the_security_headers(path: str) -> None:
+    reply = get(path)
+    assert reply.header("cache-control") == "no-store"
+    assert reply.header("content-security-policy") == "default-src 'none'; frame-ancestors 'none'"
+    assert reply.header("referrer-policy") == "no-referrer"
+    assert (reply.header("strict-transport-security") or "").startswith("max-age=31536000")
+    assert reply.header("x-content-type-options") == "nosniff"
+
+
+def test_a_route_may_have_a_policy_of_its_own() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange_of(scope).headers.append((b"x-left", b"by a layer"))
+        headers = {"cache-control": "public, max-age=300", "content-security-policy": "own"}
+        await Response(b"", headers=headers)(scope, receive, send)
+
+    reply = answer(wrapped(app), "GET", "/")
+    assert reply.header("cache-control") == "public, max-age=300"
+    assert reply.header("content-security-policy") == "own"
+    assert reply.header("x-left") == "by a layer"
+
+
+def test_browsers_may_call_from_listed_origins_only() -> None:
+    allowed: dict[str, Any] = {"cors_allowed_origins": ("https://app.example.com",)}
+    reply = get(headers=[("origin", "https://app.example.com")], **allowed)
+    assert reply.header("access-control-allow-origin") == "https://app.example.com"
+    assert "X-Request-Id" in (reply.header("access-control-expose-headers") or "")
+    assert reply.header("access-control-allow-credentials") is None
+    other = get(headers=[("origin", "https://evil.example")], **allowed)
+    assert other.header("access-control-allow-origin") is None
+    none = get(headers=[("origin", "https://app.example.com")])
+    assert none.header("access-control-allow-origin") is None
+
+
+def test_a_preflight_allows_what_clients_need() -> None:
+    app, _ = build(cors_allowed_origins=("https://app.example.com",))
+    headers = [
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "PATCH"),
+        ("access-control-request-headers", "authorization,if-match,content-type"),
+    ]
+    reply = answer(app, "OPTIONS", "/hello/x", headers=headers)
+    assert reply.status == 200
+    assert "PATCH" in (reply.header("access-control-allow-methods") or "")
+
+
+def test_head_is_get_without_the_body() -> None:
+    """RFC 9110 section 9.3.2: the same headers, the length of what GET would send included."""
+    app, _ = build()
+    got, head = (answer(app, method, "/hello/x") for method in ("GET", "HEAD"))
+    assert (head.status, head.body, got.body) == (200, b"", b"hello")
+    assert head.header("content-length") == got.header("content-length") == "5"
