@@ -1,0 +1,48 @@
+"""One call of an endpoint: the core, and what a use case wants to know of the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from core.domain.requests import Idempotency, RequestContext
+from handler.http.exchange import exchange_of
+
+if TYPE_CHECKING:
+    from core.bootstrap import Core
+
+
+class Call:
+    """Anybody's call."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.core: Core = request.app.state.core
+        self.exchange = exchange_of(request.scope)
+
+    @property
+    def actor(self) -> UUID | None:
+        """The user who calls, where that is known."""
+        return None
+
+    def context(self, idempotency: Idempotency | None = None) -> RequestContext:
+        exchange = self.exchange
+        return RequestContext(
+            request_id=exchange.request_id,
+            trace_id=exchange.trace.trace_id,
+            address=exchange.address,
+            user_agent=exchange.head.user_agent,
+            actor=self.actor,
+            idempotency=idempotency,
+        )
+
+
+async def _call(request: Request) -> Call:
+    return Call(request)
+
+
+AnyCall = Annotated[Call, Depends(_call)]
+"""The parameter of an endpoint that needs no token."""
