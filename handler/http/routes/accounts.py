@@ -1,0 +1,141 @@
+"""Signing up, and proving an email address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from core.domain.requests import StoredAnswer
+from core.errors import (
+    IdempotencyKeyReused,
+    InvalidCode,
+    RequestInProgress,
+    SignUpClosed,
+    TooManyRequests,
+)
+from handler.http.body import RequestBody, Secret, json_router
+from handler.http.context import AnyCall
+from handler.http.idempotency import OptionalKey, answer_once, stored
+from handler.http.limits import limited_by_address
+from handler.http.openapi import refusals
+
+router = json_router("Accounts")
+
+Email = Annotated[str, Field(min_length=3, max_length=320, json_schema_extra={"format": "email"})]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Username = Annotated[
+    str,
+    Field(min_length=3, max_length=32, description="Letters, digits, dots, hyphens, underscores."),
+]
+Locale = Annotated[str, Field(min_length=2, max_length=64, examples=["en-GB"])]
+TimeZone = Annotated[str, Field(min_length=1, max_length=64, examples=["Europe/London"])]
+
+_KEYED = (IdempotencyKeyReused, RequestInProgress, TooManyRequests)
+
+
+class Registration(RequestBody):
+    email: Email
+    password: Secret
+    username: Username | None = None
+    display_name: Name | None = None
+    given_name: Name | None = None
+    family_name: Name | None = None
+    locale: Locale | None = None
+    time_zone: TimeZone | None = None
+
+
+class EmailBody(RequestBody):
+    email: Email
+
+
+class TokenBody(RequestBody):
+    token: Annotated[Secret, Field(description="From the link in the mail, after `#token=`.")]
+
+
+class Accepted(TypedDict):
+    """The same whoever asks: whether an address is known is told to its mailbox only."""
+
+    status: str
+    detail: str
+
+
+class VerifiedEmail(TypedDict):
+    user_id: UUID
+    email_verified: bool
+
+
+_ACCEPTED = stored(
+    Accepted(
+        status="accepted",
+        detail="If there is something to do for this address, a mail to it says what.",
+    ),
+    status=202,
+)
+
+
+def accepted(_: None) -> StoredAnswer:
+    """The one answer to every request that may end in a mail."""
+    return _ACCEPTED
+
+
+@router.post(
+    "/v1/auth/register",
+    status_code=202,
+    dependencies=[limited_by_address],
+    responses={202: {"model": Accepted}, **refusals(SignUpClosed, *_KEYED)},
+)
+def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
+    """Sign up. A mail to the address holds a link, or says that somebody tried."""
+    profile = body.model_dump(
+        include={"display_name", "given_name", "family_name", "locale", "time_zone"},
+        exclude_none=True,
+    )
+    return answer_once(
+        call,
+        key,
+        work=lambda context: call.core.accounts.register(
+            context,
+            email=body.email,
+            password=body.password,
+            username=body.username,
+            profile=profile,
+        ),
+        render=accepted,
+    )
+
+
+@router.post(
+    "/v1/auth/verify-email",
+    dependencies=[limited_by_address],
+    responses={200: {"model": VerifiedEmail}, **refusals(InvalidCode, *_KEYED)},
+)
+def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
+    """Prove an address with the code from a mail. It works once."""
+    return answer_once(
+        call,
+        key,
+        work=lambda context: call.core.accounts.verify_email(context, code=body.token),
+        render=lambda user_id: stored(
+            VerifiedEmail(user_id=user_id, email_verified=True), status=200
+        ),
+    )
+
+
+@router.post(
+    "/v1/auth/verify-email/resend",
+    status_code=202,
+    dependencies=[limited_by_address],
+    responses={202: {"model": Accepted}, **refusals(*_KEYED)},
+)
+def resend_verification(call: AnyCall, key: OptionalKey, body: EmailBody) -> Response:
+    """Have the verification mail sent again, if one is due."""
+    return answer_once(
+        call,
+        key,
+        work=lambda context: call.core.accounts.resend_verification(context, email=body.email),
+        render=accepted,
+    )
