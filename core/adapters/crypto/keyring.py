@@ -60,14 +60,12 @@ class KeyRing:
 
     def prepare(self) -> None:
         """Reads if it is time to, so that `active` need not. Raises Unavailable without a key."""
-        now = self._clock.now()
-        if _newest(self._current(now), now) is None and _newest(self._reread(now), now) is None:
-            raise Unavailable
+        if self._newest(self._current(self._clock.now())) is None:
+            self.active()
 
     def active(self) -> OpenedKey:
         """The newest key whose time has come; reads only where there is none."""
-        now = self._clock.now()
-        key = _newest(self._snapshot, now) or _newest(self._reread(now), now)
+        key = self._newest(self._snapshot) or self._newest(self._reread(self._clock.now()))
         if key is None:
             raise Unavailable
         return key
@@ -124,6 +122,12 @@ class KeyRing:
         now = self._clock.now()
         return _Snapshot(keys=keys, read_at=now, tried_at=now)
 
+    def _newest(self, snapshot: _Snapshot) -> OpenedKey | None:
+        # Asked after the read: the very first key is made by it, and active from that moment.
+        now = self._clock.now()
+        active = (k for k in snapshot.keys.values() if k.active_from <= now and _usable(k, now))
+        return max(active, key=lambda key: (key.active_from, key.kid), default=None)
+
     def _opened(self, rows: Sequence[SigningKey]) -> dict[str, OpenedKey]:
         keys: dict[str, OpenedKey] = {}
         for row in rows:
@@ -132,11 +136,6 @@ class KeyRing:
             except ValueError as error:
                 logger.error("Signing key %r is not used: %s", row.kid, error)
         return keys
-
-
-def _newest(snapshot: _Snapshot, now: datetime) -> OpenedKey | None:
-    active = (k for k in snapshot.keys.values() if k.active_from <= now and _usable(k, now))
-    return max(active, key=lambda key: (key.active_from, key.kid), default=None)
 
 
 def _usable(key: OpenedKey, now: datetime) -> bool:

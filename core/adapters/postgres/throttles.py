@@ -23,10 +23,14 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 from core.adapters.postgres.tables import throttles
 from core.ports.storage import Bucket, Exceeded
 
-_charged = func.unnest(
-    bindparam("keys", type_=ARRAY(LargeBinary)),
-    bindparam("ends", type_=ARRAY(TIMESTAMP(timezone=True))),
-).table_valued(column("key", LargeBinary), column("expires_at", TIMESTAMP(timezone=True)))
+_charged = (
+    func.unnest(
+        bindparam("keys", type_=ARRAY(LargeBinary)),
+        bindparam("ends", type_=ARRAY(TIMESTAMP(timezone=True))),
+    )
+    .table_valued(column("key", LargeBinary), column("expires_at", TIMESTAMP(timezone=True)))
+    .render_derived()
+)
 _first = insert(throttles).from_select(
     ["key", "failures", "expires_at"],
     select(_charged.c.key, literal(1), _charged.c.expires_at),
