@@ -107,7 +107,7 @@ def test_a_withdrawn_permission_counts_at_once(
     connection.autocommit = True
     cursor = connection.cursor()
     cursor.execute(
-        "INSERT INTO user_roles (user_id, role_name, granted_at) VALUES (%s, 'auditor', now())",
+        "INSERT INTO user_roles (user_id, role, granted_at) VALUES (%s, 'auditor', now())",
         (session.person.user_id,),
     )
     granted = people.log_in(session.person)
