@@ -133,8 +133,14 @@ def run_server(
 
 def _connection_limit() -> int:
     """Beyond it uvicorn answers 503; files are left for the database, Redis and logs."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(min(_MOST_CONNECTIONS, files - _FILES_FOR_OTHERS), 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _FILES_FOR_OTHERS
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return _MOST_CONNECTIONS
+    # Shells give 1,024 for the sake of programs that use select(2), which this one does not.
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(soft - _FILES_FOR_OTHERS, 1)
 
 
 def _is_nohup(number: signal.Signals) -> bool:

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _DEFAULT_URL = "http://127.0.0.1:3000"
 
@@ -53,9 +54,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("url", nargs="?", default=_DEFAULT_URL)
     parser.add_argument("--email", help="play as this verified account; password in STORY_PASSWORD")
     options = parser.parse_args()
-    if not options.url.startswith(("http://", "https://")):
+    if not _is_url(options.url):
         parser.error(f"{options.url!r} is no http or https URL")
     return options
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ class HttpClient:
         try:
             status, received, raw = self._exchange(method, path, content, sent)
             return Answer(request=request, status=status, headers=received, body=_parsed(raw))
-        except ValueError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise StoryFailed(f"{request} answered something other than JSON") from error
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__

@@ -95,8 +95,9 @@ class DataFolder:
         try:
             yield
         except OSError as error:
+            where = error.filename or self.path
             raise ConfigurationError(
-                f"the data folder {self.path} cannot be used: {error.strerror}"
+                f"the data folder {self.path} cannot be used: {error.strerror}: {where}"
             ) from error
 
 

@@ -7,20 +7,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstAdmin:
-    email: str
-    password: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Greeting:
-    """`seconds` is how long the start took; `admin` is there on the first start only."""
+    """`seconds` is how long the start took; `password` is there on the first start only."""
 
     url: str
     seconds: float
     data: Path
     mail_page: bool
-    admin: FirstAdmin | None
+    admin: str
+    password: str | None
 
     def __str__(self) -> str:
         return "\n".join(["", *self._places(), "", *self._administrator(), *self._example(), ""])
@@ -36,12 +31,13 @@ class Greeting:
         ]
 
     def _administrator(self) -> list[str]:
-        if self.admin is None:
-            return []
+        if self.password is None:
+            lost = f"POST {self.url}/v1/auth/password/forgot"
+            return [f"The first administrator was {self.admin}. Password lost? {lost}", ""]
         return [
             "First administrator, shown this once:",
-            f"  email     {self.admin.email}",
-            f"  password  {self.admin.password}",
+            f"  email     {self.admin}",
+            f"  password  {self.password}",
             "  It is a one-time password: log in with it, then POST /v1/users/me/password.",
             "",
         ]

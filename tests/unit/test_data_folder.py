@@ -1,4 +1,4 @@
-"""The data folder of `user-api dev`: what is kept, who may read it, and clear words when it is broken."""
+"""The data folder of `user-api dev`: what is kept, who may read it, and words when it is broken."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_lost_key_is_not_replaced_where_data_was_made_with_it(tmp_path: Path) 
     folder.secret_key()
     folder.remember_first_start()
     (tmp_path / "secret-key").unlink()
-    with pytest.raises(ConfigurationError, match="secret-key is missing.*restore it, or remove"):
+    with pytest.raises(ConfigurationError, match=r"secret-key is missing.*restore it, or remove"):
         folder.secret_key()
 
 
@@ -55,7 +55,7 @@ def test_a_damaged_key_is_told(tmp_path: Path, content: str) -> None:
 
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(ConfigurationError, match="data folder .*/data cannot be used: File exists"):
+    with pytest.raises(ConfigurationError, match=r"folder .*/data cannot be used: File exists"):
         DataFolder.open(tmp_path / "data")
 
 

@@ -1,0 +1,115 @@
+"""`user-api dev`: everything that it takes to try the service, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from handler.local.data_folder import DataFolder
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"})  # noqa: S104  compared only
+
+
+@click.command(
+    short_help="Try it out: everything in one process.",
+    epilog="""\b
+Examples:
+  user-api dev
+  user-api dev --port 3001 --data /tmp/second
+  DATABASE_URL=postgresql://me@localhost/mine user-api dev
+""",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=3000,
+    envvar="PORT",
+    show_default=True,
+    help="Port to listen on.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path(".user-api"),
+    show_default=True,
+    help="Folder of database, key and mails; made if missing.",
+)
+def dev(host: str, port: int, data: Path) -> int:
+    """Start everything for development: PostgreSQL, migrations, service, worker, mail page.
+
+    Without DATABASE_URL a PostgreSQL of its own keeps its data in the data folder. The first
+    start makes keys and an administrator, and prints a one-time password. Other settings are read
+    from the environment. Ctrl-C stops all of it, with exit code 0.
+    """
+    started = time.monotonic()
+    with _ended_by_signals():
+        try:
+            return _run(host, port, data, started)
+        except KeyboardInterrupt:
+            return 0
+
+
+def _run(host: str, port: int, data: Path, started: float) -> int:
+    from core.config import Settings
+    from handler.listener import listen
+    from handler.local.data_folder import DataFolder
+    from handler.local.preparation import Preparation
+
+    with ExitStack() as stack:
+        listener = stack.enter_context(listen(host, port))
+        folder = DataFolder.open(data)
+        environ = _environment(folder, host=host, port=port)
+        # A wrong setting is told before anything is started.
+        Settings.from_environ({"DATABASE_URL": "postgresql://", **environ})
+        preparation = stack.enter_context(Preparation(folder, environ, tell=click.echo))
+        # Imported here, while PostgreSQL starts: it takes as long as a warm start of that.
+        from handler.cli.dev_service import DevService
+
+        environ["DATABASE_URL"] = preparation.database_url()
+        service = stack.enter_context(DevService.start(environ, folder))
+        return 0 if service.serve(listener, started=started) else 130
+
+
+def _environment(folder: DataFolder, *, host: str, port: int) -> dict[str, str]:
+    """The process's own, with what development needs where nothing is set."""
+    shown = "localhost" if host in _THIS_MACHINE else host
+    given = {name: value for name, value in os.environ.items() if value}
+    return {
+        "PUBLIC_URL": f"http://{f'[{shown}]' if ':' in shown else shown}:{port}",
+        "MAIL_URL": folder.mail.as_uri().replace("file:", "directory:", 1),
+        "MAIL_FROM": "user-api <no-reply@example.com>",
+        "WORKER_POLL_INTERVAL": "0.25",
+        **given,
+        "SECRET_KEY": given.get("SECRET_KEY") or folder.secret_key(),
+        "ENVIRONMENT": "development",
+        "HOST": host,
+        "PORT": str(port),
+    }
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Each way to end a process is a KeyboardInterrupt, so that PostgreSQL is always stopped."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,67 @@
+"""`user-api migrate`: brings the database's schema to what this version needs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+
+import click
+
+
+@click.command(
+    short_help="Bring the database to this version.",
+    epilog="""\b
+Examples:
+  MIGRATION_DATABASE_URL=postgresql://user_api_owner@db/user_api user-api migrate
+  user-api migrate --revision 0002
+  user-api migrate --sql > schema.sql           what would run, without a database
+""",
+)
+@click.option("--revision", default="head", show_default=True, help="Where to stop.")
+@click.option("--sql", is_flag=True, help="Print the SQL of all migrations instead of running it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def migrate(revision: str, sql: bool, as_json: bool) -> None:
+    """Apply the migrations that are missing, each in a transaction of its own.
+
+    Connects as MIGRATION_DATABASE_URL, or as DATABASE_URL if that is not set. Running it again does
+    nothing, and of several at once one works and the others wait.
+    """
+    if sql and as_json:
+        raise click.UsageError("--sql and --json exclude one another")
+    from migrations import runner
+
+    if sql:
+        script = io.StringIO()
+        runner.write_sql(script, revision)
+        click.echo(script.getvalue(), nl=False)
+        return
+    applied: list[dict[str, object]] = []
+    last = started = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal last
+        line = line.rstrip(".")
+        now = time.monotonic()
+        applied.append({"migration": line, "seconds": round(now - last, 3)})
+        if not as_json:
+            click.echo(f"{line} in {now - last:.2f} s")
+        last = now
+
+    runner.upgrade(_url(), revision, progress=tell)
+    if as_json:
+        click.echo(json.dumps({"applied": applied}))
+    elif applied:
+        click.echo(f"{len(applied)} migrations in {time.monotonic() - started:.2f} s")
+    else:
+        click.echo("The schema is up to date.")
+
+
+def _url() -> str:
+    from core.errors import ConfigurationError
+
+    for name in ("MIGRATION_DATABASE_URL", "DATABASE_URL"):
+        if os.environ.get(name):
+            return os.environ[name]
+    raise ConfigurationError("neither MIGRATION_DATABASE_URL nor DATABASE_URL is set")

@@ -1,0 +1,65 @@
+"""`user-api worker`: delivers from the outbox and cleans up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import click
+
+_LOOK_SECONDS = 0.2
+
+
+@click.command(
+    short_help="Send mails, delete what has expired.",
+    epilog="""\b
+Examples:
+  user-api worker
+  WORKER_PORT=3001 user-api worker              with /health/live, /health/ready and /metrics
+""",
+)
+def worker() -> None:
+    """Send mails from the outbox and delete what has expired, configured by the environment.
+
+    Any number of them may run. At SIGTERM it finishes the message at hand, hands back the others,
+    and ends with exit code 0.
+    """
+    from core.bootstrap import build_core, configure_logging
+    from core.config import Settings
+    from handler.worker import Worker
+    from handler.worker_health import worker_health
+
+    settings = Settings.from_environ(os.environ)
+    configure_logging(settings)
+    asked_to_stop = _note_signals()
+    core = build_core(settings)
+    try:
+        loop = Worker(core)
+        with worker_health(core, loop):
+            stop = threading.Event()
+            thread = threading.Thread(target=loop.run, args=[stop], name="worker")
+            thread.start()
+            while not asked_to_stop():
+                thread.join(_LOOK_SECONDS)
+            stop.set()
+            thread.join()
+    finally:
+        core.close()
+
+
+def _note_signals() -> Callable[[], bool]:
+    """Whether a signal came.
+
+    A handler must not set a threading.Event: it may have interrupted the holder of its lock.
+    """
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    return lambda: bool(came)

@@ -1,0 +1,116 @@
+"""`user-api` commands as processes of their own, with their output and their children in sight."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from core.config import Settings, env_name
+
+SECONDS = 40.0
+
+_SETTINGS = frozenset(env_name(each) for each in fields(Settings))
+
+
+def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's, with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+    return {**kept, **settings}
+
+
+def run_command(
+    *arguments: str, settings: Mapping[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """`user-api` with these arguments, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "handler.cli", *arguments],
+        env=clean_environment(settings),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@dataclass
+class Command:
+    """A running command in a process group of its own, as a shell starts it."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @classmethod
+    def start(cls, *arguments: str, settings: Mapping[str, str], cwd: Path) -> Self:
+        log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "handler.cli", *arguments],
+                env=clean_environment(settings),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        return cls(process, log)
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def wait_for(self, text: str) -> None:
+        """Until the output holds it; fails when the command ends first."""
+        self.wait_until(lambda: text in self.output, what=repr(text))
+
+    def wait_until(self, holds: Callable[[], bool], *, what: str) -> None:
+        ends = time.monotonic() + SECONDS
+        while not holds():
+            assert self.process.poll() is None, f"it ended before {what}:\n{self.output[-4000:]}"
+            assert time.monotonic() < ends, f"no {what} in {SECONDS:g} s:\n{self.output[-4000:]}"
+            time.sleep(0.02)
+
+    def family(self) -> list[psutil.Process]:
+        """The process and all below it."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def interrupt(self) -> int:
+        """Ctrl-C in a terminal reaches the whole process group; returns the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(SECONDS)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """The signal, to this process alone; returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(SECONDS)
+
+
+def left_over(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that are still there a moment later."""
+    _, alive = psutil.wait_procs(family, timeout=5)
+    return [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
