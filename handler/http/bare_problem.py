@@ -7,20 +7,22 @@ from uuid import uuid4
 
 import orjson
 
-from handler.http.problems import BAD_REQUEST, INTERNAL_ERROR, MEDIA_TYPE
+from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, MEDIA_TYPE
 
 _KINDS = {kind.status: kind for kind in (BAD_REQUEST, INTERNAL_ERROR)}
 
 Headers = list[tuple[bytes, bytes]]
 
 
-def bare_problem(status: int, detail: str) -> tuple[Headers, bytes]:
-    """Headers and body of a problem (RFC 9457) with a request id of its own.
+def bare_problem(
+    status: int, detail: str, *, request_id: str | None = None
+) -> tuple[Headers, bytes]:
+    """Headers and body of a problem (RFC 9457), with a new request id if none is given.
 
     Without a type of ours it is `about:blank`, which section 4.2.1 keeps for what the status says.
     """
     kind = _KINDS.get(status)
-    request_id = str(uuid4())
+    request_id = request_id or str(uuid4())
     body = orjson.dumps(
         {
             "type": kind.uri if kind else "about:blank",
