@@ -116,12 +116,9 @@ def test_stored_answers_are_encrypted(people: People, client: Client, superuser_
     assert answer.json()["user_id"].encode().hex() not in rows
 
 
-@pytest.mark.parametrize("key", ["", "a" * 256, "\x7f", "ä", "two words\ttab"])
+@pytest.mark.parametrize("key", ["", "a" * 256, "ä", "two words"])
 def test_a_bad_key_is_refused(client: Client, key: str) -> None:
     headers = [("idempotency-key", key)]
     body = {"email": random_email(), "password": PASSWORD}
-    try:
-        answer = client.request("POST", "/v1/auth/register", json=body, headers=headers)
-    except UnicodeEncodeError:
-        return
+    answer = client.request("POST", "/v1/auth/register", json=body, headers=headers)
     assert answer.status in {400, 422}

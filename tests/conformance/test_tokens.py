@@ -162,10 +162,7 @@ def test_a_token_verifies_offline_with_the_published_keys(people: People, client
     ["", "Bearer", "Basic YTpi", "Bearer a b", "bearer", "Bearer ,", "Bearer \u00e4"],
 )
 def test_what_is_no_bearer_token_is_refused(client: Client, header: str) -> None:
-    try:
-        answer = client.request("GET", "/v1/users/me", headers=[("authorization", header)])
-    except UnicodeEncodeError:
-        return
+    answer = client.request("GET", "/v1/users/me", headers=[("authorization", header)])
     assert (answer.status, answer.problem) == (401, "unauthenticated")
     assert (answer.header("www-authenticate") or "").startswith("Bearer")
 

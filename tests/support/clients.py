@@ -100,7 +100,8 @@ class ServerClient(Client):
         return ServerClient(self._http, address)
 
     def send(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
-        answer = self._http.request(method, path, headers=list(headers), content=body or None)
+        encoded = [(name.encode(), value.encode()) for name, value in headers]
+        answer = self._http.request(method, path, headers=encoded, content=body or None)
         pairs = [(name.lower(), value) for name, value in answer.headers.multi_items()]
         return Answer(answer.status_code, pairs, answer.content)
 
