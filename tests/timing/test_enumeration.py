@@ -1,0 +1,101 @@
+"""Whether an account exists cannot be told by the clock (security test 4)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from tests.support.clients import Client, random_address
+from tests.support.mailbox import Mailbox
+from tests.support.people import PASSWORD, People, random_email
+from tests.support.server import ServerProcess
+from tests.support.statistics import mann_whitney
+
+SAMPLES = 500
+RUNS = 3
+SIGNIFICANT = 0.001
+# Limits are tested elsewhere; here they would stop the measurement.
+UNLIMITED = {
+    "LIMIT_ADDRESS_PER_MINUTE": "0",
+    "LIMIT_MAILS_PER_ADDRESS": "1000",
+    "LIMIT_FAILURES_PER_ADDRESS": "1000",
+    "LIMIT_FAILURES_PER_ACCOUNT": "100000",
+}
+
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(1200)]
+
+
+def log_in(client: Client, email: str) -> None:
+    body = {"identifier": email, "password": "this is not the password"}
+    assert client.request("POST", "/v1/auth/login", json=body).status == 401
+
+
+def register(client: Client, email: str) -> None:
+    body = {"email": email, "password": PASSWORD}
+    assert client.request("POST", "/v1/auth/register", json=body).status == 202
+
+
+def forgot(client: Client, email: str) -> None:
+    body = {"email": email}
+    assert client.request("POST", "/v1/auth/password/forgot", json=body).status == 202
+
+
+def resend(client: Client, email: str) -> None:
+    body = {"email": email}
+    assert client.request("POST", "/v1/auth/verify-email/resend", json=body).status == 202
+
+
+@pytest.fixture(scope="module")
+def unlimited(environment: dict[str, str]) -> Iterator[ServerProcess]:
+    with ServerProcess.start({**environment, **UNLIMITED}) as server:
+        yield server
+
+
+@pytest.fixture
+def accounts(unlimited: ServerProcess, mailbox: Mailbox, superuser_url: str) -> dict[str, str]:
+    """An address of each kind; an unknown one is made anew for each request."""
+    people = People(unlimited.client(), mailbox)
+    active, suspended = people.verified(), people.verified()
+    unverified, _ = people.register()
+    with closing(psycopg2.connect(superuser_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE users SET status = 'suspended' WHERE id = %s", (suspended.user_id,))
+        connection.commit()
+    return {"active": active.email, "suspended": suspended.email, "unverified": unverified}
+
+
+def measure(
+    client: Client, attempt: Callable[[Client, str], None], accounts: dict[str, str]
+) -> dict[str, list[float]]:
+    """Interleaved in random order, so that whatever else the machine does hits all kinds alike."""
+    times: dict[str, list[float]] = {kind: [] for kind in (*accounts, "unknown")}
+    for _ in range(SAMPLES):
+        for kind in random.sample(sorted(times), len(times)):
+            email = accounts.get(kind) or random_email()
+            client.address = random_address()
+            started = time.perf_counter()
+            attempt(client, email)
+            times[kind].append(time.perf_counter() - started)
+    return times
+
+
+@pytest.mark.parametrize("attempt", [log_in, register, forgot, resend])
+def test_the_clock_tells_nothing(
+    unlimited: ServerProcess,
+    accounts: dict[str, str],
+    attempt: Callable[[Client, str], None],
+) -> None:
+    """A kind is told apart only if it is in each of three runs."""
+    told_apart = set(accounts)
+    for _ in range(RUNS):
+        times = measure(unlimited.client(), attempt, accounts)
+        told_apart &= {
+            kind for kind in accounts if mann_whitney(times[kind], times["unknown"]) < SIGNIFICANT
+        }
+        if not told_apart:
+            return
+    pytest.fail(f"told apart from unknown accounts: {sorted(told_apart)}")
