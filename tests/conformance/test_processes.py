@@ -1,0 +1,241 @@
+"""The processes of a deployment: how they start, drain and end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psycopg2
+import pytest
+
+from core.bootstrap import Core, build_core
+from core.config import Settings
+from core.domain.requests import RequestContext
+from handler.local.postgres import LocalPostgres
+from handler.worker import run_job
+from migrations.runner import upgrade
+from tests.support.people import PASSWORD, random_email
+from tests.support.processes import Command, run_command
+from tests.support.server import free_port
+from tests.support.smtp_relay import converse, scripted_relay
+
+DATABASE = "processes"
+
+
+@pytest.fixture(scope="module")
+def own_urls(postgres: LocalPostgres) -> Iterator[tuple[str, str]]:
+    """Owner's and application's URL of an empty database that no other test delivers from."""
+    postgres.create_database(DATABASE)
+    yield (
+        postgres.url(role="user_api_owner", database=DATABASE),
+        postgres.url(role="user_api", database=DATABASE),
+    )
+    postgres.drop_database(DATABASE)
+
+
+@pytest.fixture(scope="module")
+def settings(
+    own_urls: tuple[str, str], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Of a deployment with this migrated database, and a folder for its mails."""
+    upgrade(own_urls[0])
+    mails = tmp_path_factory.mktemp("processes-mail")
+    return {
+        **environment,
+        "DATABASE_URL": own_urls[1],
+        "MAIL_URL": f"directory://{mails}",
+        "WORKER_POLL_INTERVAL": "0.05",
+    }
+
+
+@pytest.fixture
+def own_core(settings: dict[str, str]) -> Iterator[Core]:
+    core = build_core(Settings.from_environ(settings))
+    yield core
+    core.close()
+
+
+def register(core: Core, count: int) -> list[str]:
+    """Puts as many mails into the outbox."""
+    addresses = [random_email() for _ in range(count)]
+    for address in addresses:
+        core.accounts.register(
+            RequestContext(request_id="test"),
+            email=address,
+            password=PASSWORD,
+            username=None,
+            profile={},
+        )
+    return addresses
+
+
+def outbox(url: str) -> list[str | None]:
+    """The lease owner of every message."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT lease_owner FROM outbox")
+        return [owner for (owner,) in cursor.fetchall()]
+
+
+def serve(settings: dict[str, str], cwd: Path, **more: str) -> tuple[Command, str]:
+    port = str(free_port())
+    command = Command.start("serve", settings={**settings, "PORT": port, **more}, cwd=cwd)
+    url = f"http://127.0.0.1:{port}"
+    command.wait_until(lambda: status(url, "/health/live") == 200, what="service")
+    return command, url
+
+
+def status(url: str, path: str) -> int | None:
+    try:
+        return httpx.get(url + path, timeout=5, trust_env=False).status_code
+    except httpx.TransportError:
+        return None
+
+
+class TestServe:
+    def test_at_sigterm_it_turns_unready_and_serves_on_until_it_has_drained(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        """Load balancers notice by the probe, and until then their requests are answered."""
+        command, url = serve(settings, tmp_path, DRAIN_SECONDS="1")
+        with command:
+            assert status(url, "/health/ready") == 200
+            command.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            command.wait_until(lambda: status(url, "/health/ready") == 503, what="503")
+            assert status(url, "/health/live") == 200
+            assert status(url, "/.well-known/jwks.json") == 200
+            assert command.process.wait(10) == 0
+            assert time.monotonic() - began >= 1
+        assert "Traceback" not in command.output
+
+    def test_a_request_at_work_is_answered_after_sigterm(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        command, url = serve(settings, tmp_path)
+        body = json.dumps({"identifier": "nobody@example.com", "password": PASSWORD}).encode()
+        with command, socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), 5) as raw:
+            raw.sendall(
+                b"POST /v1/auth/login HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            )
+            raw.sendall(body[:10])
+            time.sleep(0.3)
+            command.process.send_signal(signal.SIGTERM)
+            command.wait_until(lambda: status(url, "/health/live") is None, what="closed port")
+            raw.sendall(body[10:])
+            answered = raw.makefile("rb").read()
+            assert answered.startswith(b"HTTP/1.1 401 "), answered
+            assert command.process.wait(10) == 0
+
+    def test_a_second_ctrl_c_ends_it_at_once(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        command, url = serve(settings, tmp_path, DRAIN_SECONDS="60")
+        with command:
+            command.process.send_signal(signal.SIGINT)
+            command.wait_until(lambda: status(url, "/health/ready") == 503, what="503")
+            began = time.monotonic()
+            assert command.end(signal.SIGINT) == 130
+            assert time.monotonic() - began < 5
+
+    def test_without_a_database_it_is_live_but_not_ready(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        """Kubernetes must not restart pods because the database is away."""
+        away = f"postgresql://user_api@127.0.0.1:{free_port()}/user_api"
+        command, url = serve(settings, tmp_path, DATABASE_URL=away)
+        with command:
+            assert status(url, "/health/ready") == 503
+            assert command.end() == 0
+
+    def test_a_taken_port_is_one_line(self, settings: dict[str, str], tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            done = run_command("serve", "--port", str(port), settings=settings, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"user-api: cannot listen on 127.0.0.1 port {port}: "
+            "the port is taken; choose another with --port or PORT\n"
+        )
+
+    def test_a_foreign_address_is_one_line(self, settings: dict[str, str], tmp_path: Path) -> None:
+        done = run_command("serve", "--host", "192.0.2.1", settings=settings, cwd=tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("user-api: cannot listen on 192.0.2.1 port ")
+
+
+class TestWorker:
+    def test_at_sigterm_it_finishes_one_mail_and_hands_back_the_others(
+        self, settings: dict[str, str], own_core: Core, tmp_path: Path
+    ) -> None:
+        """Another worker goes on at once, and not when the lease has run out."""
+        register(own_core, 4)
+        heard: list[bytes] = []
+
+        def silent(caller: socket.socket) -> None:
+            converse(caller, {}, heard=heard)
+
+        with scripted_relay(silent) as port:
+            slow = {"MAIL_URL": f"smtp://127.0.0.1:{port}", "MAIL_TIMEOUT": "2"}
+            with Command.start("worker", settings={**settings, **slow}, cwd=tmp_path) as command:
+                url = settings["DATABASE_URL"]
+                command.wait_until(lambda: sum(map(bool, outbox(url))) == 4, what="leases")
+                assert command.end() == 0
+                assert "Traceback" not in command.output
+        assert outbox(url) == [None] * 4
+        assert run_job(own_core, "outbox", 10)["handled"] == 3
+
+    def test_it_tells_its_health_and_its_metrics(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        more = {"WORKER_PORT": str(port)}
+        with Command.start("worker", settings={**settings, **more}, cwd=tmp_path) as command:
+            command.wait_until(lambda: status(url, "/health/live") == 200, what="health")
+            assert status(url, "/health/ready") == 200
+            assert status(url, "/nothing") == 404
+            metrics = httpx.get(f"{url}/metrics", timeout=5, trust_env=False)
+            assert "db_queries_total" in metrics.text
+            assert command.end(signal.SIGINT) == 0
+
+    def test_it_delivers_what_is_registered(
+        self, settings: dict[str, str], own_core: Core, tmp_path: Path
+    ) -> None:
+        (address,) = register(own_core, 1)
+        folder = Path(settings["MAIL_URL"].removeprefix("directory://"))
+
+        def delivered() -> bool:
+            return any(address in mail.read_text() for mail in folder.glob("*.eml"))
+
+        with Command.start("worker", settings=settings, cwd=tmp_path) as command:
+            command.wait_until(delivered, what="mail")
+            assert command.end() == 0
+
+
+class TestJobs:
+    def test_the_outbox_job_works_until_nothing_is_due(
+        self, settings: dict[str, str], own_core: Core
+    ) -> None:
+        register(own_core, 12)
+        assert run_job(own_core, "outbox", 20) == {"handled": 12}
+        assert outbox(settings["DATABASE_URL"]) == []
+
+    def test_the_outbox_job_stops_at_its_deadline_and_hands_back(
+        self, settings: dict[str, str], own_core: Core
+    ) -> None:
+        """A function that is cut off by its time-out would leave leases behind."""
+        register(own_core, 2)
+        assert run_job(own_core, "outbox", 0) == {"handled": 0}
+        assert outbox(settings["DATABASE_URL"]) == [None, None]
+        run_job(own_core, "outbox", 20)
+
+    def test_the_housekeeping_job_ends_when_nothing_is_left_to_delete(self, own_core: Core) -> None:
+        assert sum(run_job(own_core, "housekeeping", 20).values()) == 0
