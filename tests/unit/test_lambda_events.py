@@ -386,7 +386,7 @@ def test_headers_of_a_connection_stay_behind(form: str) -> None:
 
 def test_a_load_balancer_gets_a_description() -> None:
     """The ALB wants code and phrase in `statusDescription`."""
-    assert answer("alb-multi-value", status=422)["statusDescription"] == "422 Unprocessable Entity"
+    assert answer("alb-multi-value", status=404)["statusDescription"] == "404 Not Found"
     assert answer("alb-multi-value", status=299)["statusDescription"] == "299 Unknown"
 
 
