@@ -90,6 +90,7 @@ def owner_process(data_dir: Path) -> "subprocess.Popen[str]":
 
 def wheel_only(monkeypatch: pytest.MonkeyPatch, place: Path) -> dict[str, str]:
     monkeypatch.setattr(postgres_binaries, "DEBIAN_INSTALLATIONS", place / "none")
+    monkeypatch.delenv("USER_API_PG_BIN", raising=False)
     return {"PATH": ""}
 
 
@@ -273,8 +274,9 @@ def test_a_database_of_another_version(place: Path) -> None:
     assert f"{made_by}." in message
     (place / "db" / "PG_VERSION").write_text("fifteen\n")
     assert "no version" in refusal(place / "db")
-    for binaries in postgres_binaries._installed(os.environ):
-        assert find_binaries(os.environ, major=binaries.major).major == binaries.major
+    unnamed = {"PATH": os.environ["PATH"]}
+    for binaries in postgres_binaries._installed(unnamed):
+        assert find_binaries(unnamed, major=binaries.major).major == binaries.major
 
 
 def test_a_damaged_database_says_so(place: Path) -> None:
