@@ -34,7 +34,7 @@ def _configure(connection: Connection | None = None) -> None:
         # Written out as SQL they are one, which is all that squawk can tell apart.
         transaction_per_migration=connection is not None,
         compare_server_default=True,
-        on_version_apply=applied,
+        on_version_apply=applied,  # type: ignore[arg-type]  # Alembic names the arguments
         literal_binds=connection is None,
     )
 

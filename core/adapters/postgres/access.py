@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, exists, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.adapters.postgres.tables import roles, user_roles, users
@@ -15,9 +15,9 @@ _new = (
     insert(user_roles)
     .from_select(
         ["user_id", "role", "granted_by", "granted_at"],
-        select(users.c.id, roles.c.name, bindparam("by"), bindparam("now")).where(
-            users.c.id == bindparam("user"), roles.c.name == bindparam("role_name")
-        ),
+        select(users.c.id, roles.c.name, bindparam("by"), bindparam("now"))
+        .select_from(users.join(roles, true()))
+        .where(users.c.id == bindparam("user"), roles.c.name == bindparam("role_name")),
     )
     .on_conflict_do_nothing()
     .returning(user_roles.c.user_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import Engine, Table, event
-from sqlalchemy.sql import Delete, Insert, Select, Update
+from sqlalchemy import Engine, TableClause, event
+from sqlalchemy.sql import CompoundSelect, Delete, Insert, Join, Select, Update
+from sqlalchemy.sql.selectable import AliasedReturnsRows
 from sqlalchemy.sql.visitors import iterate
 
 from core.ports.runtime import Metrics
@@ -69,8 +70,23 @@ class _Labels:
 
 def _labels(statement: Any) -> tuple[str, str]:
     if isinstance(statement, Insert | Update | Delete):
-        table = statement.table
-        return statement.__visit_name__, table.name if isinstance(table, Table) else "other"
-    tables = (element.name for element in iterate(statement) if isinstance(element, Table))
-    operation = "select" if isinstance(statement, Select) else "other"
-    return operation, next(tables, "other")
+        return statement.__visit_name__, _main_table(statement.table)
+    if not isinstance(statement, Select):
+        return _OTHER
+    # Without a FROM of its own it asks something of the tables in its columns.
+    sources = statement.get_final_froms() or [
+        element for element in iterate(statement) if isinstance(element, TableClause)
+    ]
+    return "select", _main_table(sources[0]) if sources else "other"
+
+
+def _main_table(source: Any) -> str:
+    while isinstance(source, Join):
+        source = source.left
+    if isinstance(source, AliasedReturnsRows):
+        return _main_table(source.element)
+    if isinstance(source, CompoundSelect):
+        return _main_table(source.selects[0])
+    if isinstance(source, Select):
+        return _labels(source)[1]
+    return source.name if isinstance(source, TableClause) else "other"

@@ -31,7 +31,7 @@ _MARK_VERIFIED = (
     update(users)
     .where(
         users.c.id == bindparam("user_id"),
-        users.c.email_normalised == bindparam("email"),
+        users.c.email_normalised == bindparam("address"),
     )
     .values(
         email_verified=true(),
@@ -125,7 +125,7 @@ class PostgresUsers:
 
     def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
         marked = self._connection.execute(
-            _MARK_VERIFIED, {"user_id": user_id, "email": email_normalised, "now": now}
+            _MARK_VERIFIED, {"user_id": user_id, "address": email_normalised, "now": now}
         )
         return marked.first() is not None
 
