@@ -127,15 +127,10 @@ def _read_function_url(event: Event, context: Event) -> Fields:
 
 
 def _version_2_headers(event: Event) -> Iterator[tuple[str, str]]:
-    """Version 2.0 joins repeated headers with commas and moves cookies into a list of their own.
-
-    Authorization and Host are taken apart again, or a second one would hide behind a comma.
-    """
+    """Version 2.0 joins repeated headers with commas and moves cookies into a list of their own."""
     cookies = field(event, "cookies", list, [])
     for name, value in _single(event, "headers"):
-        if name.lower() in {"authorization", "host"}:
-            yield from ((name, part) for part in value.split(","))
-        elif name.lower() != "cookie" or not cookies:
+        if name.lower() != "cookie" or not cookies:
             yield name, value
     if not all(isinstance(cookie, str) for cookie in cookies):
         raise MalformedEvent("cookies is malformed")

@@ -69,11 +69,12 @@ class Head:
             if b"_" in name:
                 # Proxies and frameworks fold `_` and `-` into one name (CVE-2025-64484).
                 head.fault = "A header name holds an underscore."
+            elif name in _ONCE and (name in seen or b"," in value):
+                # Two lines may arrive joined by a comma (RFC 9110 section 5.3), as in some events.
+                head.fault = f"The header {name.decode()} was sent more than once."
             elif name in _READ:
                 if name not in seen:
                     seen[name] = value
-                elif name in _ONCE:
-                    head.fault = f"The header {name.decode()} was sent more than once."
                 elif name == b"traceparent":
                     seen[name] = b""
         head._take(seen)

@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from handler.http.client_address import scope_client_address
+from handler.http.exchange import Head
 from handler.http.protocol import BoundedHttpProtocol
 from handler.lambda_events import NormalisedRequest, normalise, render
 from handler.lambda_forms import FORMS, MalformedEvent, UnknownEvent, form_of
@@ -141,12 +142,13 @@ def test_an_encoded_slash_stays_apart(form: str) -> None:
 
 
 @each_form
-@pytest.mark.parametrize("name", ["Authorization", "Host"])
+@pytest.mark.parametrize("name", ["Authorization", "Host", "Idempotency-Key"])
 def test_a_second_credential_is_not_hidden(form: str, name: str) -> None:
-    """Two of a header that may come once stay two, so that the middleware can refuse them."""
+    """Two of a header that may come once are seen and refused, as lines or joined by a comma."""
     request = read(form, headers=[(name, "one"), ("Accept", "a"), (name.lower(), "two")])
-    key = name.lower().encode()
-    assert [each for each in request.headers if each[0] == key] == [(key, b"one"), (key, b"two")]
+    assert Head.read(request.headers).fault == f"The header {name.lower()} was sent more than once."
+    request = read(form, headers=[(name, "one"), ("Accept", "a"), ("Accept", "b")])
+    assert Head.read(request.headers).fault is None
 
 
 @each_form
@@ -265,7 +267,7 @@ URL_WRONG: list[tuple[str, Any]] = [
     ("requestContext.http.method", None), ("requestContext.http.sourceIp", 4),
     ("rawPath", 1), ("rawPath", "a"), ("rawQueryString", {}), ("rawQueryString", "a b"),
     ("headers", []), ("headers", {"a": ["b"]}), ("headers", {"a": None}),
-    ("headers", {"authorization": ["b"]}), ("headers", {"a\n": "b"}),
+    ("headers", {"a\n": "b"}),
     ("cookies", "c=d"), ("cookies", [1]), ("cookies", ["a\r\nb: c"]),
     ("body", 1), ("isBase64Encoded", "x"),
 ]  # fmt: skip
