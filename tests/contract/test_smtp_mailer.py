@@ -213,8 +213,8 @@ def silent(caller: socket.socket) -> None:
 
 
 def dripping(caller: socket.socket) -> None:
-    """Greets for ever, a byte well within any single timeout."""
-    drip(caller, GREETING[:4] + b"x" * 10_000, pause=TIMEOUT / 20)
+    """Greets for three times as long, a byte well within any single timeout."""
+    drip(caller, GREETING[:4] + b"x" * 60, pause=TIMEOUT / 20)
 
 
 def silent_after_data(caller: socket.socket) -> None:
