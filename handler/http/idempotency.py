@@ -38,7 +38,7 @@ async def _key(
             alias="Idempotency-Key",
             min_length=1,
             max_length=255,
-            pattern="^[!-+--~]+$",
+            pattern=r"^[!-+\-.-~]+$",
             description="The same request with the same key gets the same answer for 24 hours.",
         ),
     ] = None,
