@@ -1,0 +1,179 @@
+"""Passwords, known addresses and what a typed identifier leads to."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from core.adapters.postgres.storage import PostgresStorage
+from core.domain.codes import PendingRegistration
+from core.domain.user import NewUser, UserStatus
+from core.ports.storage import AccountKind, LoginCandidate
+from tests.support.clock import START
+from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user
+
+HOME = b"home address"
+
+
+@pytest.fixture
+def user(storage: PostgresStorage) -> NewUser:
+    """Has the password hash `hash-1` and a name."""
+    user = insert_user(storage, username="Name" + IDS.new().hex[-8:])
+    with storage.write(CONTEXT) as uow:
+        uow.credentials.set_password(user.id, "hash-1", now=START)
+        uow.commit()
+    return user
+
+
+def pending(email: str, **changes: object) -> PendingRegistration:
+    registration = PendingRegistration(
+        id=IDS.new(),
+        email=email,
+        email_normalised=email,
+        username=None,
+        profile={},
+        password_hash="hash of a sign-up",
+        created_at=START,
+        expires_at=START + timedelta(days=1),
+    )
+    return replace(registration, **changes)  # type: ignore[arg-type]
+
+
+def by_email(storage: PostgresStorage, email: str) -> LoginCandidate | None:
+    with storage.read() as stores:
+        return stores.credentials.login_candidate(
+            email=email, username=None, address_key=HOME, now=START
+        )
+
+
+def test_email_and_username_lead_to_the_same_candidate(
+    storage: PostgresStorage, metrics: RecordedMetrics, user: NewUser
+) -> None:
+    """With hash and status, in one statement."""
+    metrics.queries.clear()
+    found = by_email(storage, user.email_normalised)
+    assert found == LoginCandidate(
+        kind=AccountKind.USER,
+        id=user.id,
+        status=UserStatus.ACTIVE,
+        email_verified=True,
+        password_hash="hash-1",
+        known_address=False,
+    )
+    with storage.read() as stores:
+        assert found == stores.credentials.login_candidate(
+            email=None, username=str(user.username).lower(), address_key=HOME, now=START
+        )
+    assert metrics.queries == [("select", "users"), ("select", "users")]
+
+
+def test_unknown_identifiers_lead_nowhere(storage: PostgresStorage) -> None:
+    """At the same cost of one statement each."""
+    assert by_email(storage, "nobody@example.com") is None
+    with storage.read() as stores:
+        assert not stores.credentials.login_candidate(
+            email=None, username="nobody", address_key=HOME, now=START
+        )
+
+
+def test_a_user_without_a_password_is_found_without_a_hash(storage: PostgresStorage) -> None:
+    """The dummy hash is verified for such a user."""
+    found = by_email(storage, insert_user(storage).email_normalised)
+    assert found is not None
+    assert found.password_hash is None
+
+
+def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> None:
+    """Unexpired ones only, and none as soon as the address has a user."""
+    email = f"{IDS.new()}@example.com"
+    newest = pending(email, created_at=START, password_hash="newest")
+    with storage.write(CONTEXT) as uow:
+        uow.registrations.insert(pending(email, created_at=START - timedelta(hours=1)))
+        uow.registrations.insert(newest)
+        uow.registrations.insert(
+            pending(email, created_at=START + timedelta(hours=1), expires_at=START)
+        )
+        uow.commit()
+    found = by_email(storage, email)
+    assert found == LoginCandidate(
+        kind=AccountKind.PENDING,
+        id=newest.id,
+        status=UserStatus.PENDING,
+        email_verified=False,
+        password_hash="newest",
+        known_address=False,
+    )
+    user = insert_user(storage, email=email, email_normalised=email)
+    found = by_email(storage, email)
+    assert found is not None
+    assert (found.kind, found.id) == (AccountKind.USER, user.id)
+
+
+def test_an_address_is_known_to_the_user_who_logged_in_from_it(
+    storage: PostgresStorage, user: NewUser
+) -> None:
+    """And to nobody else; remembering twice is no error."""
+    with storage.write(CONTEXT) as uow:
+        for moment in (START, START + timedelta(days=2)):
+            uow.credentials.remember_address(user.id, HOME, now=moment)
+        uow.commit()
+    found = by_email(storage, user.email_normalised)
+    assert found is not None
+    assert found.known_address
+    stranger = by_email(storage, insert_user(storage).email_normalised)
+    assert stranger is not None
+    assert not stranger.known_address
+
+
+def test_a_password_is_replaced_only_where_it_is_the_one_that_was_read(
+    storage: PostgresStorage, user: NewUser
+) -> None:
+    """A rehash never undoes a change that was made in between."""
+    with storage.write(CONTEXT) as uow:
+        assert uow.credentials.replace_password(user.id, old_hash="hash-1", new_hash="hash-2")
+        assert not uow.credentials.replace_password(user.id, old_hash="hash-1", new_hash="hash-3")
+        assert uow.credentials.password_hash(user.id) == "hash-2"
+        uow.credentials.set_password(user.id, "hash-4", now=START)
+        assert uow.credentials.password_hash(user.id) == "hash-4"
+        assert uow.credentials.password_hash(IDS.new()) is None
+        uow.commit()
+
+
+def test_a_login_in_progress_holds_up_a_password_change(
+    storage: PostgresStorage, user: NewUser
+) -> None:
+    """Reading the hash in a transaction locks it until the commit."""
+
+    def change() -> None:
+        with storage.write(CONTEXT) as uow:
+            uow.credentials.set_password(user.id, "hash-2", now=START)
+            uow.commit()
+
+    with ThreadPoolExecutor(1) as threads:
+        with storage.write(CONTEXT) as uow:
+            assert uow.credentials.password_hash(user.id) == "hash-1"
+            changed = threads.submit(change)
+            with pytest.raises(TimeoutError):
+                changed.result(timeout=0.2)
+            uow.commit()
+        changed.result(timeout=5)
+
+
+def test_two_logins_that_both_rehash_do_not_block_each_other(
+    storage: PostgresStorage, user: NewUser
+) -> None:
+    """The lock is exclusive, so that neither waits for the other's shared one: no deadlock."""
+
+    def log_in(_: int) -> bool:
+        with storage.write(CONTEXT) as uow:
+            old = uow.credentials.password_hash(user.id)
+            assert old is not None
+            replaced = uow.credentials.replace_password(user.id, old_hash=old, new_hash=f"{old}+")
+            uow.commit()
+        return replaced
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(log_in, range(12))) == 12

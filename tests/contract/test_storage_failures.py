@@ -1,0 +1,303 @@
+"""What callers of the storage meet when the database fails: an answer in time, then healing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from core.adapters.postgres.failures import StatementFailed
+from core.adapters.postgres.storage import PostgresStorage
+from core.adapters.postgres.unit_of_work import PostgresUnitOfWork
+from core.domain.events import Event, EventType
+from core.domain.user import NewUser
+from core.errors import ConfigurationError, InvalidInput, StorageUnavailable
+from tests.support.clock import START
+from tests.support.storage import CONTEXT, IDS, insert_user, new_user, opened, query
+from tests.support.wire import silent_server
+
+
+def sql(storage: PostgresStorage, statement: str) -> object:
+    """One statement through the pool and the deadlines of the storage."""
+    with storage.read() as stores:
+        return stores.users._connection.exec_driver_sql(statement).scalar()
+
+
+def works(storage: PostgresStorage) -> bool:
+    return sql(storage, "SELECT 1") == 1
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+@contextlib.contextmanager
+def role_setting(superuser_url: str, change: str, undo: str) -> Iterator[None]:
+    query(superuser_url, f"ALTER ROLE user_api {change}")
+    try:
+        yield
+    finally:
+        query(superuser_url, f"ALTER ROLE user_api {undo}")
+
+
+def test_a_frozen_backend_is_given_up_in_time(database_url: str) -> None:
+    """A server process that is stopped (SIGSTOP) costs the deadline, then a new one serves."""
+    with opened(database_url, database_pool_size=1, database_statement_timeout=0.5) as crowd:
+        backend = int(str(sql(crowd.storage, "SELECT pg_backend_pid()")))
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            with within(2.0), pytest.raises(StorageUnavailable):
+                works(crowd.storage)
+            assert works(crowd.storage)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+
+def test_a_backend_that_freezes_before_the_commit_is_given_up_in_time(database_url: str) -> None:
+    """The commit is not acknowledged, nothing is counted, and the next transaction works."""
+    with opened(database_url, database_pool_size=1, database_statement_timeout=0.5) as crowd:
+        backend = int(str(sql(crowd.storage, "SELECT pg_backend_pid()")))
+
+        def freeze_and_commit() -> None:
+            with crowd.storage.write(CONTEXT) as uow:
+                uow.record(Event(type=EventType.USER_CREATED, actor=None, subject=None))
+                os.kill(backend, signal.SIGSTOP)
+                uow.commit()
+
+        try:
+            with within(3.0), pytest.raises(StorageUnavailable):
+                freeze_and_commit()
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert crowd.metrics.events == []
+        insert_user(crowd.storage)
+
+
+def test_killed_backends_cost_one_failure(database_url: str, superuser_url: str) -> None:
+    """After a restart of the database one call fails; the whole pool is renewed with it."""
+    with opened(database_url, database_pool_size=3) as crowd:
+        with crowd.storage.read(), crowd.storage.read(), crowd.storage.read():
+            pass
+        assert works(crowd.storage)
+        query(
+            superuser_url,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'user-api'",
+        )
+        with pytest.raises(StorageUnavailable):
+            works(crowd.storage)
+        with crowd.storage.read(), crowd.storage.read():
+            assert works(crowd.storage)
+
+
+def test_pre_ping_spares_even_that_failure(database_url: str, superuser_url: str) -> None:
+    """For a Lambda that slept while its connection was cut."""
+    with opened(database_url, database_pool_size=1, database_pre_ping=True) as crowd:
+        backend = sql(crowd.storage, "SELECT pg_backend_pid()")
+        query(superuser_url, "SELECT pg_terminate_backend(%s, 5000)", (backend,))
+        assert works(crowd.storage)
+
+
+def test_a_connection_lost_in_a_transaction_keeps_nothing(
+    storage: PostgresStorage, superuser_url: str
+) -> None:
+    """The caller learns it at the latest from the commit."""
+    user = new_user()
+
+    def lose_and_commit() -> None:
+        with storage.write(CONTEXT) as uow:
+            uow.users.insert(user)
+            backend = uow.users._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            query(superuser_url, "SELECT pg_terminate_backend(%s, 5000)", (backend,))
+            uow.commit()
+
+    with pytest.raises(StorageUnavailable):
+        lose_and_commit()
+    with storage.read() as stores:
+        assert stores.users.by_id(user.id) is None
+
+
+def test_a_statement_that_takes_too_long_is_cut_off_by_the_server(
+    storage: PostgresStorage,
+) -> None:
+    """By the role's statement_timeout of 2 s; the connection stays good."""
+    backend = sql(storage, "SELECT pg_backend_pid()")
+    with within(2.4), pytest.raises(StorageUnavailable):
+        sql(storage, "SELECT pg_sleep(10)")
+    assert sql(storage, "SELECT pg_backend_pid()") == backend
+
+
+def test_a_row_that_is_locked_too_long_is_not_waited_for(storage: PostgresStorage) -> None:
+    """By the role's lock_timeout of 1 s."""
+    user = insert_user(storage)
+    change = {"locale": "de"}
+    with storage.write(CONTEXT) as holder:
+        holder.users.update(user.id, change, expected_version=None, now=START)
+        with within(1.9), pytest.raises(StorageUnavailable), storage.write(CONTEXT) as waiter:
+            waiter.users.update(user.id, change, expected_version=None, now=START)
+        holder.commit()
+
+
+def test_a_deadlock_ends_one_of_the_two(storage: PostgresStorage) -> None:
+    """As unavailable, not as a defect: it is worth another try. The other goes on."""
+    one, two = insert_user(storage), insert_user(storage)
+
+    def change(uow: PostgresUnitOfWork, user: NewUser) -> None:
+        uow.users.update(user.id, {"locale": "de"}, expected_version=None, now=START)
+
+    def cross() -> bool:
+        try:
+            with storage.write(CONTEXT) as second:
+                change(second, two)
+                met.wait(timeout=5)
+                change(second, one)
+                second.commit()
+        except StorageUnavailable:
+            return False
+        return True
+
+    met = threading.Barrier(2)
+    with ThreadPoolExecutor(1) as threads:
+        crossed = threads.submit(cross)
+        try:
+            with storage.write(CONTEXT) as first:
+                change(first, one)
+                met.wait(timeout=5)
+                change(first, two)
+                first.commit()
+            survived = True
+        except StorageUnavailable:
+            survived = False
+        assert sorted([survived, crossed.result(timeout=5)]) == [False, True]
+
+
+def test_an_exhausted_pool_is_not_waited_for_long(database_url: str) -> None:
+    """Whoever finds no free connection in the pool's timeout is sent away."""
+    with opened(database_url, database_pool_size=1, database_pool_timeout=0.2) as crowd:
+        with crowd.storage.read() as stores:
+            assert stores.users.by_id(IDS.new()) is None
+            with within(0.9), pytest.raises(StorageUnavailable):
+                works(crowd.storage)
+        assert works(crowd.storage)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
+    """Connecting has its deadline too, which libpq's own timeout does not give here."""
+    with silent_server() as url, opened(url, database_connect_timeout=1.0) as crowd:
+        with within(1.9), pytest.raises(StorageUnavailable):
+            works(crowd.storage)
+        readiness = crowd.storage.readiness()
+        assert (readiness.database, readiness.schema) == (False, False)
+
+
+def test_a_server_that_is_down_is_unavailable() -> None:
+    """Nothing listens there."""
+    nowhere = "postgresql://user_api@127.0.0.1:1/user_api"
+    with opened(nowhere) as crowd, within(1.0), pytest.raises(StorageUnavailable):
+        works(crowd.storage)
+
+
+def test_a_url_that_is_none_is_refused_at_the_start() -> None:
+    """By name, before anything connects."""
+    with pytest.raises(ConfigurationError, match="database URL"), opened("postgresql://h:x/d"):
+        pass
+
+
+def test_too_many_connections_is_unavailable(database_url: str, superuser_url: str) -> None:
+    """SQLSTATE 53300; it passes."""
+    with (
+        role_setting(superuser_url, "CONNECTION LIMIT 0", "CONNECTION LIMIT -1"),
+        opened(database_url) as crowd,
+        pytest.raises(StorageUnavailable),
+    ):
+        works(crowd.storage)
+
+
+def test_connections_to_a_former_primary_are_dropped(database_url: str, superuser_url: str) -> None:
+    """A write that meets a read-only server (25006) fails as unavailable and finds the new one."""
+    read_only = "SET default_transaction_read_only"
+    with opened(database_url, database_pool_size=1) as crowd:
+        with role_setting(superuser_url, f"{read_only} = on", f"RE{read_only}"):
+            assert works(crowd.storage)
+            with pytest.raises(StorageUnavailable):
+                insert_user(crowd.storage)
+        insert_user(crowd.storage)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"display_name": "nul \0"},
+        {"display_name": "surrogate \ud800"},
+        {"attributes": {"a": "nul \0"}},
+        {"attributes": {"a": "surrogate \ud800"}},
+        {"attributes": {"nul \0": 1}},
+        {"attributes": {"a": 10**30}},
+    ],
+    ids=ascii,
+)
+def test_what_cannot_be_stored_is_bad_input(
+    storage: PostgresStorage, profile: dict[str, object]
+) -> None:
+    """Should a check before it have a gap: an InvalidInput, never a failure of ours."""
+    with pytest.raises(InvalidInput):
+        insert_user(storage, profile=profile)
+    assert works(storage)
+
+
+def test_audited_text_that_cannot_be_stored_is_bad_input(storage: PostgresStorage) -> None:
+    """The same for the trail."""
+    for text in ("nul \0", "surrogate \udfff"):
+        event = Event(type=EventType.USER_CREATED, actor=None, subject=None, details={"text": text})
+        with pytest.raises(InvalidInput), storage.write(CONTEXT) as uow:
+            uow.record(event)
+
+
+def test_a_defect_of_ours_tells_no_personal_data(storage: PostgresStorage) -> None:
+    """The error names code, constraint and statement; PostgreSQL's message would quote the row."""
+    user = insert_user(storage, profile={"given_name": "Rumpelstiltskin"})
+    wrong = {"status": "sleeping"}
+    with (
+        pytest.raises(StatementFailed, match="23514 ck_users_status") as failed,
+        storage.write(CONTEXT) as uow,
+    ):
+        uow.users.update(user.id, wrong, expected_version=None, now=START)
+    assert "Rumpelstiltskin" not in str(failed.value)
+    assert failed.value.__cause__ is None
+    assert failed.value.__suppress_context__
+
+
+def test_a_statement_after_the_commit_fails(storage: PostgresStorage) -> None:
+    """It would be rolled back without a word otherwise."""
+    with storage.write(CONTEXT) as uow:
+        uow.commit()
+        with pytest.raises(Exception, match="closed"):
+            uow.users.by_id(IDS.new())
+
+
+def test_readiness_tells_the_schema_from_the_database(
+    storage: PostgresStorage, database_url: str
+) -> None:
+    """A schema newer than needed fits (expand and contract); an older one does not."""
+    readiness = storage.readiness()
+    assert (readiness.database, readiness.schema, readiness.standby) == (True, True, False)
+    for required, fits in (("0001", True), ("0099", False)):
+        with opened(database_url) as crowd:
+            crowd.storage._required_revision = required
+            assert crowd.storage.readiness().schema is fits
+
+
+def test_times_are_utc_whatever_the_zone_of_the_server(storage: PostgresStorage) -> None:
+    """The role's TimeZone is UTC, so that what is read is what was written, in UTC."""
+    assert sql(storage, "SHOW TimeZone") == "UTC"
+    assert insert_user(storage).created_at.utcoffset() == timedelta()

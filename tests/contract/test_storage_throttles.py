@@ -1,0 +1,98 @@
+"""Counters of failures."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from core.adapters.postgres.storage import PostgresStorage
+from core.ports.storage import Bucket, Exceeded
+from tests.support.clock import START
+from tests.support.storage import CONTEXT, IDS, RecordedMetrics, query
+
+
+def bucket(*, limit: int = 3, window: int = 60) -> Bucket:
+    return Bucket(key=IDS.new().bytes, limit=limit, window=window, policy="test")
+
+
+def charge(storage: PostgresStorage, *buckets: Bucket, after: float = 0) -> Exceeded | None:
+    """Committed, `after` seconds from START."""
+    with storage.write(CONTEXT) as uow:
+        exceeded = uow.throttles.charge(buckets, now=START + timedelta(seconds=after))
+        uow.commit()
+    return exceeded
+
+
+def test_the_charge_above_the_limit_is_refused(storage: PostgresStorage) -> None:
+    """Only the one that crosses the limit is `first`; the wait counts down to the window's end."""
+    one = bucket()
+    for _ in range(3):
+        assert charge(storage, one) is None
+    assert charge(storage, one) == Exceeded(bucket=one, retry_after=60, first=True)
+    assert charge(storage, one, after=20.5) == Exceeded(bucket=one, retry_after=40, first=False)
+    assert charge(storage, one, after=59.9) == Exceeded(bucket=one, retry_after=1, first=False)
+
+
+def test_a_window_starts_anew_when_it_is_over(storage: PostgresStorage) -> None:
+    """From the first failure, not from the last."""
+    one = bucket(limit=1)
+    assert charge(storage, one) is None
+    assert charge(storage, one, after=59) is not None
+    assert charge(storage, one, after=60) is None
+    assert charge(storage, one, after=61) == Exceeded(bucket=one, retry_after=59, first=True)
+
+
+def test_every_bucket_is_charged_and_the_first_that_is_over_is_told(
+    storage: PostgresStorage, metrics: RecordedMetrics
+) -> None:
+    """In the order of the caller, in one statement; each has its own window."""
+    wide, narrow = bucket(limit=5, window=3600), bucket(limit=0)
+    metrics.queries.clear()
+    assert charge(storage, wide, narrow) == Exceeded(bucket=narrow, retry_after=60, first=True)
+    assert metrics.queries == [("insert", "throttles")]
+    both = bucket(limit=0, window=7), bucket(limit=0, window=5)
+    told = charge(storage, *both)
+    assert told is not None
+    assert told.bucket == both[0]
+    assert charge(storage, *reversed(both)) == Exceeded(bucket=both[1], retry_after=5, first=False)
+
+
+def test_concurrent_charges_are_all_counted(storage: PostgresStorage, superuser_url: str) -> None:
+    """Forty guesses at once on two shared buckets, in both orders: all count, none deadlocks."""
+    buckets = (bucket(limit=10), bucket(limit=1000))
+
+    def attempt(number: int) -> Exceeded | None:
+        return charge(storage, *(buckets if number % 2 else reversed(buckets)))
+
+    with ThreadPoolExecutor(10) as threads:
+        told = [exceeded for exceeded in threads.map(attempt, range(40)) if exceeded]
+    assert len(told) == 30
+    assert sum(exceeded.first for exceeded in told) == 1
+    counted = query(
+        superuser_url,
+        "SELECT failures FROM throttles WHERE key = ANY (%s)",
+        ([each.key for each in buckets],),
+    )
+    assert counted == [(40,), (40,)]
+
+
+def test_a_charge_outside_of_a_transaction_counts_at_once(storage: PostgresStorage) -> None:
+    """Whoever only reads charges in the same round trip."""
+    one = bucket(limit=0)
+    with storage.read() as stores:
+        assert stores.throttles.charge([one], now=START)
+    again = charge(storage, one)
+    assert again is not None
+    assert not again.first
+
+
+def test_cleared_buckets_start_from_nothing(storage: PostgresStorage) -> None:
+    """Others are left alone; unknown keys are no error."""
+    cleared, kept = bucket(limit=0), bucket(limit=0)
+    charge(storage, cleared, kept)
+    with storage.write(CONTEXT) as uow:
+        uow.throttles.clear([cleared.key, b"unknown"])
+        uow.throttles.clear([])
+        uow.commit()
+    told = charge(storage, cleared), charge(storage, kept)
+    assert [each.first for each in told if each] == [True, False]
