@@ -6,10 +6,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import psycopg2
 import pytest
 
+from core.bootstrap import Core
 from tests.support.clients import Client, random_address
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, People, random_email
@@ -56,10 +58,12 @@ def unlimited(environment: dict[str, str]) -> Iterator[ServerProcess]:
         yield server
 
 
-@pytest.fixture
-def accounts(unlimited: ServerProcess, mailbox: Mailbox, superuser_url: str) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def accounts(
+    unlimited: ServerProcess, core: Core, mail_folder: Path, superuser_url: str
+) -> dict[str, str]:
     """An address of each kind; an unknown one is made anew for each request."""
-    people = People(unlimited.client(), mailbox)
+    people = People(unlimited.client(), Mailbox(core, mail_folder))
     active, suspended = people.verified(), people.verified()
     unverified, _ = people.register()
     with closing(psycopg2.connect(superuser_url)) as connection, connection.cursor() as cursor:
