@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from core.domain.requests import Idempotency, RequestContext
+from handler.http.client_address import address_bucket, scope_client_address
 from handler.http.exchange import exchange_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ class Call:
         self.core: Core = request.app.state.core
         self.exchange = exchange_of(request.scope)
 
+    @cached_property
+    def address(self) -> str:
+        """The client's, in canonical form, as the trusted proxies saw it."""
+        return scope_client_address(self.request.scope, self.core.settings.trusted_proxy_hops)
+
     @property
     def actor(self) -> UUID | None:
         """The user who calls, where that is known."""
@@ -33,7 +40,8 @@ class Call:
         return RequestContext(
             request_id=exchange.request_id,
             trace_id=exchange.trace.trace_id,
-            address=exchange.address,
+            address=self.address,
+            address_bucket=address_bucket(exchange.address),
             user_agent=exchange.head.user_agent,
             actor=self.actor,
             idempotency=idempotency,

@@ -111,7 +111,6 @@ class Exchange:
     head: Head
     request_id: str
     trace: Trace
-    address: str
     log: dict[str, str]
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body_pending: bool = False

@@ -24,7 +24,7 @@ def _limit_by_address(request: Request) -> None:
     limit = call.core.settings.limit_address_per_minute
     if limit == 0:
         return
-    key = f"{POLICY}:{address_bucket(call.exchange.address)}"
+    key = f"{POLICY}:{address_bucket(call.address)}"
     state = call.core.limiter.hit(key, limit=limit, window=_WINDOW)
     if not state.allowed:
         raise TooManyRequests(

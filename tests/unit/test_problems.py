@@ -39,7 +39,6 @@ def scope(path: str = "/v1/users/me") -> dict[str, Any]:
         head=Head(),
         request_id="request-1",
         trace=Trace("0" * 31 + "1", "0" * 15 + "1", "00"),
-        address="192.0.2.1",
         log={},
     )
     return {"path": path, EXCHANGE: exchange}

@@ -31,8 +31,6 @@ def wrap(app: ASGIApp, *, settings: Settings, metrics: Metrics, ids: Ids) -> ASG
     if settings.cors_allowed_origins:
         layered = cross_origin(layered, settings.cors_allowed_origins)
     layered = AnswerHeaders(layered)
-    layered = Observation(
-        layered, metrics=metrics, ids=ids, trusted_hops=settings.trusted_proxy_hops
-    )
+    layered = Observation(layered, metrics=metrics, ids=ids)
     layered = EncodedSlashes(layered)
     return Threads(layered, limit=settings.database_pool_size)

@@ -8,7 +8,6 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ports.runtime import LOG_CONTEXT, Ids, Metrics
-from handler.http.client_address import scope_client_address
 from handler.http.exchange import EXCHANGE, Exchange, Head, Trace
 
 UNMATCHED = "__unmatched__"
@@ -25,11 +24,10 @@ class Observation:
     `path` is the route's template: bounded, and free of personal data.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, ids: Ids, trusted_hops: int) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, ids: Ids) -> None:
         self._app = app
         self._metrics = metrics
         self._ids = ids
-        self._trusted_hops = trusted_hops
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +60,6 @@ class Observation:
             head=head,
             request_id=request_id,
             trace=trace,
-            address=scope_client_address(scope, self._trusted_hops),
             log={"request_id": request_id, "trace_id": trace.trace_id},
             body_pending=head.has_body,
         )
