@@ -18,7 +18,7 @@ class MailTemplate(StrEnum):
 
 
 MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
-    MailTemplate.VERIFY_EMAIL: frozenset({"link", "expires_hours"}),
+    MailTemplate.VERIFY_EMAIL: frozenset({"link", "expires_minutes"}),
     MailTemplate.ALREADY_REGISTERED: frozenset({"reset_link"}),
     MailTemplate.AMBIGUOUS_REGISTRATION: frozenset(),
     MailTemplate.RESET_PASSWORD: frozenset({"link", "expires_minutes"}),

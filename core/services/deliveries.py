@@ -122,7 +122,7 @@ class Deliveries:
             message,
             MailTemplate.RESET_PASSWORD,
             user.email,
-            {"link": self._link("reset", code), "expires_minutes": self._left(code, 60)},
+            {"link": self._link("reset", code), "expires_minutes": self._left(code)},
         )
 
     def _verification_mail(
@@ -133,7 +133,7 @@ class Deliveries:
         A resent link is given only where there is one sign-up that it can mean: else it could
         activate a stranger's attempt with the stranger's password.
         """
-        link = {"link": self._link("verify", code), "expires_hours": self._left(code, 3600)}
+        link = {"link": self._link("verify", code), "expires_minutes": self._left(code)}
         user = uow.users.by_email(code.email_normalised)
         if user is not None and (user.email_verified or code.registration_id is not None):
             reset = {"reset_link": self._page("reset")}
@@ -165,6 +165,6 @@ class Deliveries:
         """The code stands in the fragment, which browsers send to nobody."""
         return f"{self._page(page)}#token={self.codes.derive(code.id, code.purpose)}"
 
-    def _left(self, code: OneTimeCode, unit: int) -> str:
+    def _left(self, code: OneTimeCode) -> str:
         remaining = code.expires_at - self.clock.now()
-        return str(max(1, round(remaining.total_seconds() / unit)))
+        return str(max(1, round(remaining.total_seconds() / 60)))

@@ -48,7 +48,7 @@ def page(folder: Path) -> Iterator[httpx.Client]:
 
 def deliver(folder: Path, *, to: str = "ada@example.com", message_id: str = "one") -> None:
     mailer = DirectoryMailer(folder=folder, sender=Sender.parse("Example <no-reply@example.com>"))
-    variables = {"link": LINK, "expires_hours": "24"}
+    variables = {"link": LINK, "expires_minutes": "1440"}
     mailer.send(
         Mail(template=MailTemplate.VERIFY_EMAIL, to=to, message_id=message_id, variables=variables)
     )

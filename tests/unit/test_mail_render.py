@@ -15,7 +15,6 @@ LINK = "https://id.example.com/account/verify#token=v1.AbC-_9"
 SAMPLES = {
     "link": LINK,
     "reset_link": "https://id.example.com/account/reset",
-    "expires_hours": "24",
     "expires_minutes": "30",
     "erasure_days": "30",
 }
@@ -129,7 +128,7 @@ def test_html_escapes_what_it_is_told_and_text_does_not() -> None:
         MailTemplate.VERIFY_EMAIL,
         service="R&D <Lab>",
         to="a&b@example.com",
-        variables={"link": link, "expires_hours": "1"},
+        variables={"link": link, "expires_minutes": "1"},
     )
     assert link in mail.text
     assert "R&D <Lab>" in mail.subject
@@ -142,8 +141,11 @@ def test_html_escapes_what_it_is_told_and_text_does_not() -> None:
 @pytest.mark.parametrize(
     ("template", "name", "number", "phrase"),
     [
-        (MailTemplate.VERIFY_EMAIL, "expires_hours", "1", "for 1 hour."),
-        (MailTemplate.VERIFY_EMAIL, "expires_hours", "24", "for 24 hours."),
+        (MailTemplate.VERIFY_EMAIL, "expires_minutes", "1", "for 1 minute."),
+        (MailTemplate.VERIFY_EMAIL, "expires_minutes", "119", "for 119 minutes."),
+        (MailTemplate.VERIFY_EMAIL, "expires_minutes", "120", "for 2 hours."),
+        (MailTemplate.VERIFY_EMAIL, "expires_minutes", "1439", "for 23 hours."),
+        (MailTemplate.VERIFY_EMAIL, "expires_minutes", "1440", "for 24 hours."),
         (MailTemplate.RESET_PASSWORD, "expires_minutes", "30", "for 30 minutes."),
         (MailTemplate.ACCOUNT_DEACTIVATED, "erasure_days", "1", "in 1 day."),
         (MailTemplate.ACCOUNT_DEACTIVATED, "erasure_days", "30", "in 30 days."),
@@ -151,7 +153,7 @@ def test_html_escapes_what_it_is_told_and_text_does_not() -> None:
     ],
 )
 def test_times_read_naturally(template: MailTemplate, name: str, number: str, phrase: str) -> None:
-    """One hour is no "1 hours", and no grace period is no "0 days"."""
+    """One is singular, no grace period is no "0 days", and nothing is promised for too long."""
     mail = words(template, **{name: number})
     assert phrase in mail.text
     assert phrase in mail.html

@@ -44,12 +44,18 @@ def render(template: MailTemplate, *, service: str, to: str, variables: Mapping[
     return Words(subject=subject, text=text, html=html)
 
 
-def _count(number: str, unit: str) -> str:
-    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
+def _lasting(minutes: str) -> str:
+    """Whole hours from two of them on, rounded down: a promise is kept."""
+    number = int(minutes)
+    return _count(number, "minute") if number < 120 else _count(number // 60, "hour")
 
 
-def _within_days(number: str) -> str:
-    return "within a day" if number == "0" else f"in {_count(number, 'day')}"
+def _within_days(days: str) -> str:
+    return "within a day" if days == "0" else f"in {_count(int(days), 'day')}"
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 @cache
@@ -64,6 +70,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["count"] = _count
+    environment.filters["lasting"] = _lasting
     environment.filters["within_days"] = _within_days
     return environment
