@@ -93,8 +93,8 @@ class Story:
 
     def _token_from_mail(self) -> str:
         mail = self._http.mail_to(self._account.email)
-        self._http.tell(f"  {mail['subject']!r} to {mail['to']}")
-        for link in mail["links"]:
+        self._http.tell(f"  {mail.get('subject')!r} to {self._account.email}")
+        for link in mail.get("links", ()):
             token = dict(parse_qsl(urlsplit(str(link)).fragment)).get("token", "")
             if token:
                 return token
@@ -148,7 +148,7 @@ class Story:
     def _logs_out(self, tokens: Tokens) -> None:
         self._tell("Where am I logged in?")
         sessions = self._send("GET", "/v1/users/me/sessions", headers=tokens.header).expect(200)
-        if not sessions.body.get("data"):
+        if not sessions.objects("data"):
             raise StoryFailed("GET /v1/users/me/sessions shows no session, though one is in use")
 
         self._tell("Log out. The access token is refused at once, though it has not expired.")

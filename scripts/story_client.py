@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http
 import http.client
 import json
 import socket
@@ -48,7 +47,7 @@ class Answer:
             raise StoryFailed(
                 f"{self.request} answered {status} as {kind or 'nothing'}, no problem"
             )
-        if not str(self.body.get("type", "")).endswith(f"/{name}"):
+        if not str(self._member("type")).endswith(f"/{name}"):
             raise StoryFailed(f"{self.request} answered {self._status()}, and {name} was expected")
 
     def expect_fields(self, **fields: object) -> None:
@@ -63,6 +62,13 @@ class Answer:
         value = self._member(name)
         if not isinstance(value, str) or not value:
             raise StoryFailed(f"{self.request} answered no {name}")
+        return value
+
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """A member that is a list of objects. Raises StoryFailed."""
+        value = self._member(name)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise StoryFailed(f"{self.request} answered no list {name}")
         return value
 
     def header(self, name: str) -> str:
@@ -99,9 +105,8 @@ class HttpClient:
         answer = self.fetch(method, path, body, headers=headers)
         took = (time.monotonic() - started) * 1000
         etag = f", ETag {answer.headers['etag']}" if "etag" in answer.headers else ""
-        self.tell(
-            f"  {answer.status} {http.HTTPStatus(answer.status).phrase} in {took:.0f} ms{etag}"
-        )
+        phrase = http.client.responses.get(answer.status, "")
+        self.tell(f"  {answer.status} {phrase} in {took:.0f} ms{etag}")
         self._tell_body(answer.body)
         return answer
 
@@ -162,9 +167,9 @@ class HttpClient:
                 raise StoryFailed(
                     f"{self.url} shows no mail; signing up needs one by `user-api dev`"
                 )
-            for mail in answer.expect(200).body["data"]:
-                if address in mail["to"]:
-                    return dict(mail)
+            for mail in answer.expect(200).objects("data"):
+                if address in str(mail.get("to")):
+                    return mail
             time.sleep(_POLL_SECONDS)
         raise StoryFailed(f"no mail to {address} came within {self.deadline:g} s")
 

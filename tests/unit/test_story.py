@@ -145,6 +145,14 @@ def test_an_answer_that_is_no_json_is_told() -> None:
         client(url).fetch("GET", "/health")
 
 
+@pytest.mark.parametrize("body", [[], "text", None, {"data": 1}, {"data": [1]}])
+def test_json_of_another_shape_is_told(body: object) -> None:
+    with service(answer(299, body)) as url:
+        found = client(url).send("GET", "/health", None, headers={}).expect(299)
+    with pytest.raises(StoryFailed, match="GET /health answered no list data"):
+        found.objects("data")
+
+
 def test_sign_up_without_a_mail_page_is_explained() -> None:
     with (
         service(answer(404, {})) as url,
