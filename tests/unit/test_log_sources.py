@@ -63,12 +63,17 @@ def test_the_level_that_is_set_counts(stream: io.StringIO) -> None:
     ]
 
 
-def test_uvicorn_logs_the_same_way(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("own", [True, False])
+def test_uvicorn_logs_the_same_way(
+    stream: io.StringIO, capsys: pytest.CaptureFixture[str], own: bool
+) -> None:
     """Its own set-up is replaced; its access log, which shows queries and addresses, is silent."""
-    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
+    access = logging.getLogger("uvicorn.access")
+    access.propagate = True
+    if own:
+        logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
     configure(level="INFO", service="user-api", pod="p", stream=stream)
     logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[1mStarted"})
-    access = logging.getLogger("uvicorn.access")
     access.info('%s - "%s"', "203.0.113.7", "GET /?email=a@example.com")
     assert not access.hasHandlers()
     assert messages(stream) == ["Started"]

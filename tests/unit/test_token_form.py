@@ -51,6 +51,32 @@ def test_odd_json_is_refused_and_never_a_crash(service: Issuer, payload: bytes) 
     assert not service.accepts(service.forge(payload, service.payload()))
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda good: b"\xef\xbb\xbf" + good,
+        lambda good: good.decode().encode("utf-16"),
+        lambda good: good.decode().encode("utf-32-le"),
+        lambda good: good + b"x",
+        lambda good: good + good,
+        lambda good: good[:-1] + b',"x":NaN}',
+        lambda good: good[:-1] + b',"x":-Infinity}',
+        lambda good: good[:-1] + b',"x":"\xff"}',
+        lambda good: good[:-1] + b',"x":' + b"[" * 3000 + b"]" * 3000 + b"}",
+        lambda good: good[:-1] + b',"x":' + b"9" * 5000 + b"}",
+        lambda good: good[:-1] + b",}",
+        lambda good: b"[" + good + b"]",
+    ],
+)
+def test_good_claims_in_odd_json_are_refused(
+    service: Issuer, spoil: Callable[[bytes], bytes]
+) -> None:
+    """UTF-8 without a mark, and nothing that other readers of JSON would not take."""
+    payload = json.dumps(service.payload()).encode()
+    assert service.accepts(service.forge(service.header(), payload))
+    assert not service.accepts(service.forge(service.header(), spoil(payload)))
+
+
 def test_repeated_members_are_refused(service: Issuer) -> None:
     """Two readers never take two meanings from one token (RFC 8725 section 2.4)."""
     twice = json.dumps(service.payload())[:-1].encode() + b',"sub":"x"}'

@@ -34,7 +34,7 @@ class HmacRefreshTokens:
         if len(token) != _TOKEN_CHARS or not token.startswith(_PREFIX):
             raise InvalidRefreshToken
         try:
-            raw = base64url.decode(token.removeprefix(_PREFIX))
+            raw = base64url.decode(token[len(_PREFIX) :])
         except ValueError:
             raise InvalidRefreshToken from None
         body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]

@@ -95,11 +95,9 @@ class Es256AccessTokens:
 
 def _kid_of(token: str) -> str:
     """The key that the header names. Raises ValueError for any form that `issue` does not make."""
-    segments = token.split(".")
-    if len(segments) != 3:
-        raise ValueError("not three segments")
-    header_bytes, _, _ = (base64url.decode(segment) for segment in segments)
-    header = parse_object(header_bytes)
+    # Unpacking raises the same error for fewer and for more segments.
+    header_segment, _, _ = map(base64url.decode, token.split("."))
+    header = parse_object(header_segment)
     kid = header.get("kid")
     if not isinstance(kid, str) or header != {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": kid}:
         raise ValueError("not the header of an access token")
