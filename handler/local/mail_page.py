@@ -110,7 +110,8 @@ def _read(paths: Iterable[Path]) -> Iterator[KeptMail]:
         yield KeptMail(
             to=str(message["To"]),
             subject=str(message["Subject"]),
-            text=text.get_content() if text is not None else "",
+            # Mail has CRLF; its readers do not want it.
+            text="\n".join(text.get_content().splitlines()) if text is not None else "",
             received_at=received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
 
