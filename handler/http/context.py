@@ -41,7 +41,7 @@ class Call:
             request_id=exchange.request_id,
             trace_id=exchange.trace.trace_id,
             address=self.address,
-            address_bucket=address_bucket(exchange.address),
+            address_bucket=address_bucket(self.address),
             user_agent=exchange.head.user_agent,
             actor=self.actor,
             idempotency=idempotency,
