@@ -38,3 +38,14 @@ def test_decisions_are_listed() -> None:
     folder = ROOT / "docs/decisions"
     files = {path.name for path in folder.glob("[0-9]*.md")}
     assert set(re.findall(r"\]\((\d[\w-]+\.md)\)", (folder / "README.md").read_text())) == files
+
+
+def test_the_security_page_names_tests_that_exist() -> None:
+    """A promise without a test is none."""
+    page = (ROOT / "docs/security.md").read_text()
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 20
+    assert [name for name in named if f"def {name}(" not in sources] == []
+    files = re.findall(r"`(tests/[\w/.]+)`", page)
+    assert [name for name in files if not (ROOT / name).exists()] == []

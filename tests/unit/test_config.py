@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +115,31 @@ def test_defaults_are_what_the_parsers_accept() -> None:
         if isinstance(value, bool | int | float) and env_name(item) not in SAFE:
             assert item.metadata["parse"](str(value)) == value
     assert settings.hash_concurrency == (os.cpu_count() or 1)
+
+
+def documented() -> str:
+    """The table of docs/settings.md."""
+    rows = ["| variable | meaning | default | outside of development |", "|---|---|---|---|"]
+    for item in fields(Settings):
+        default = item.default
+        if isinstance(default, timedelta):
+            default = int(default.total_seconds())
+        shown = {MISSING: "must be set", None: "not set", (): "none"}.get(default, str(default))
+        if item.name == "hash_concurrency":
+            shown = "number of cores"
+        unsafe = "unsafe values are refused" if item.metadata["unsafe"] else ""
+        rows.append(f"| `{env_name(item)}` | {item.metadata['help']} | {shown} | {unsafe} |")
+    return "\n".join(rows)
+
+
+def test_the_documented_settings_are_the_table() -> None:
+    """UPDATE_TABLES=1 writes the document anew."""
+    document = Path(__file__).resolve().parents[2] / "docs/settings.md"
+    text = (
+        "# Settings\n\nEnvironment variables, read once at the start. Durations are in seconds. "
+        "Generated from `core/config.py`.\n\n"
+        f"{documented()}\n"
+    )
+    if "UPDATE_TABLES" in os.environ:
+        document.write_text(text)
+    assert document.read_text() == text
