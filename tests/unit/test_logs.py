@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import time
-import logging.config
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
