@@ -13,6 +13,7 @@ from core.config import Settings
 from core.domain.codes import CodePurpose, OneTimeCode
 from core.domain.requests import RequestContext
 from core.domain.user import UserStatus
+from core.errors import StorageUnavailable
 from core.ports.messaging import Mail, Mailer, MailFailed, MailTemplate
 from core.ports.runtime import Clock
 from core.ports.security import CodeSecrets
@@ -48,7 +49,14 @@ class Deliveries:
         for handled, message in enumerate(messages):
             if stopping():
                 return handled
-            self._handle(message, owner)
+            try:
+                self._handle(message, owner)
+            except StorageUnavailable:
+                raise
+            except Exception as error:
+                # The messages behind it must not wait for their lease to run out.
+                logger.exception("message %s could not be handled", message.id)
+                self._put_off(message, owner, error)
         return len(messages)
 
     def release(self, *, owner: str) -> None:
@@ -73,6 +81,12 @@ class Deliveries:
             except MailFailed as error:
                 failure = error
         with self.storage.write(context) as uow:
+            self._settle(uow, message, owner, failure)
+            uow.commit()
+
+    def _put_off(self, message: OutboxMessage, owner: str, error: Exception) -> None:
+        failure = MailFailed(type(error).__name__, permanent=False)
+        with self.storage.write(RequestContext(request_id=owner)) as uow:
             self._settle(uow, message, owner, failure)
             uow.commit()
 
