@@ -132,7 +132,7 @@ def run_server(
 
 
 def _connection_limit() -> int:
-    """Beyond it uvicorn answers 503; files are left for the database, Redis and logs."""
+    """Beyond it the answer is 503; files are left for the database, Redis and logs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + _FILES_FOR_OTHERS
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -81,6 +81,8 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
         self._stop_deadline()
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             self._refuse(505, "Only HTTP/1.0 and HTTP/1.1 are served here.")
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._refuse(503, "There are too many connections.")  # uvicorn's own answer is text
         upgrade = self.parser.should_upgrade()
         if upgrade and any(name in _FRAMING for name, _ in self.headers):
             self._refuse(400, "A request with a body cannot ask for an upgrade.")

@@ -154,6 +154,24 @@ class TestServe:
             assert status(url, "/health/ready") == 503
             assert command.end() == 0
 
+    def test_too_many_connections_are_told_and_forgotten(
+        self, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        """It never runs out of files: what the database, Redis and logs need stays free."""
+        port = free_port()
+        more = {**settings, "PORT": str(port)}
+        url = f"http://127.0.0.1:{port}"
+        with Command.start("serve", settings=more, cwd=tmp_path, files=128 + 10) as command:
+            command.wait_until(lambda: status(url, "/health/live") == 200, what="service")
+            idle = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(10)]
+            command.wait_until(lambda: status(url, "/health/live") == 503, what="503")
+            refused = httpx.get(url, timeout=5, trust_env=False)
+            assert refused.headers["content-type"] == "application/problem+json"
+            for connection in idle:
+                connection.close()
+            command.wait_until(lambda: status(url, "/health/live") == 200, what="recovery")
+            assert command.end() == 0
+
     def test_a_taken_port_is_one_line(self, settings: dict[str, str], tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -236,6 +254,26 @@ class TestJobs:
         assert run_job(own_core, "outbox", 0) == {"handled": 0}
         assert outbox(settings["DATABASE_URL"]) == [None, None]
         run_job(own_core, "outbox", 20)
+
+    def test_a_message_that_cannot_be_handled_holds_up_no_other(
+        self, settings: dict[str, str], own_core: Core
+    ) -> None:
+        """One strange row, and every mail behind it would wait for its lease to run out."""
+        with closing(psycopg2.connect(settings["DATABASE_URL"])) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO outbox (id, kind, payload, attempts, created_at, due_at)"
+                    " VALUES (gen_random_uuid(), 'mail', '{\"template\": \"unknown\"}', 0,"
+                    " '2020-01-01', '2020-01-01')"
+                )
+            connection.commit()
+            register(own_core, 2)
+            assert run_job(own_core, "outbox", 20) == {"handled": 3}
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT attempts, lease_owner, due_at > now() FROM outbox")
+                assert cursor.fetchall() == [(1, None, True)]
+                cursor.execute("DELETE FROM outbox")
+            connection.commit()
 
     def test_the_housekeeping_job_ends_when_nothing_is_left_to_delete(self, own_core: Core) -> None:
         assert sum(run_job(own_core, "housekeeping", 20).values()) == 0

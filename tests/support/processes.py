@@ -52,11 +52,17 @@ class Command:
     log: Path
 
     @classmethod
-    def start(cls, *arguments: str, settings: Mapping[str, str], cwd: Path) -> Self:
+    def start(
+        cls, *arguments: str, settings: Mapping[str, str], cwd: Path, files: int | None = None
+    ) -> Self:
+        """`files` is how many it may open at once, if not as many as this process."""
+        command = [sys.executable, "-m", "handler.cli", *arguments]
+        if files is not None:
+            command = ["/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
         log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "handler.cli", *arguments],
+                command,
                 env=clean_environment(settings),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
