@@ -121,10 +121,11 @@ def test_a_mail_cannot_change_the_page(page: httpx.Client, folder: Path) -> None
 
 
 def test_other_files_are_passed_over(page: httpx.Client, folder: Path) -> None:
-    """A mail that is being written, and files that somebody left there, are no mails."""
+    """A mail that is being written or removed, and files that somebody left, are no mails."""
     deliver(folder)
     for name in ("20300102T030405678Z-two.tmp", "notes.eml", "notes.txt"):
         (folder / name).write_bytes(b"\xff\xfe not a mail")
+    (folder / "20300102T030405678Z-gone.eml").symlink_to("removed while the list was made")
     assert len(page.get("/dev/mail.json").json()["data"]) == 1
 
 
