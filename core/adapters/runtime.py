@@ -48,11 +48,12 @@ class UuidV7Ids:
 
     def _next(self, now: int) -> tuple[int, int]:
         with self._lock:
-            self._tail += 1 + secrets.randbits(32)
-            if self._tail >> _TAIL_BITS:
-                now = max(now, self._milliseconds + 1)
-            if now > self._milliseconds:
-                self._milliseconds = now
-                # The highest bit stays free for the steps.
-                self._tail = secrets.randbits(_TAIL_BITS - 1)
+            if now <= self._milliseconds:
+                self._tail += 1 + secrets.randbits(32)
+                if not self._tail >> _TAIL_BITS:
+                    return self._milliseconds, self._tail
+                now = self._milliseconds + 1
+            self._milliseconds = now
+            # The highest bit stays free for the steps.
+            self._tail = secrets.randbits(_TAIL_BITS - 1)
             return self._milliseconds, self._tail

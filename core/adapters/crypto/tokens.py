@@ -37,7 +37,7 @@ class Es256AccessTokens:
         clock: what `exp` and `iat` are compared with.
         issuer: the one `iss`; fixed by configuration, never by a request (Supabase CVE-2026-31813).
         audience: the one `aud`.
-        remembered: how many verified tokens are kept; about 2 KB each.
+        remembered: how many verified tokens are kept, of about 1.2 KB each.
     """
 
     def __init__(
