@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class Wire:
-    """A proxy on loopback that keeps the text of every simple query it passes on."""
+    """A proxy on loopback that keeps the text of every simple query it passes on, and the types of
+    all other messages but Terminate."""
 
     def __init__(self, database_url: str) -> None:
         parts = urlsplit(database_url)
@@ -25,6 +26,7 @@ class Wire:
             "?sslmode=disable&gssencmode=disable"
         )
         self.queries: list[str] = []
+        self.other_messages: set[bytes] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -54,6 +56,8 @@ class Wire:
                 body = _exactly(client, struct.unpack("!I", head[1:])[0] - 4)
                 if head[:1] == b"Q":
                     self.queries.append(body.rstrip(b"\0").decode())
+                elif head[:1] != b"X":
+                    self.other_messages.add(head[:1])
                 server.sendall(head + body)
 
     def _down(self, client: socket.socket, server: socket.socket) -> None:
