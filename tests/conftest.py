@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from core.bootstrap import Core, build_core
-from migrations.runner import upgrade
 
+from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
-from tests.support.clients import Client, LambdaClient, ServerClient
+from migrations.runner import upgrade
+from tests.support.clients import Client, LambdaClient
 from tests.support.environment import service_environment
 from tests.support.mailbox import Mailbox
 from tests.support.people import People
@@ -93,10 +93,20 @@ def client(request: pytest.FixtureRequest) -> Client:
         handler: LambdaClient = request.getfixturevalue("lambda_client")
         return handler.fresh()
     server: ServerProcess = request.getfixturevalue("server")
-    return ServerClient(server.url)
+    return server.client()
 
 
 @pytest.fixture
 def people(client: Client, mailbox: Mailbox) -> People:
     """Makes accounts through the API of the target under test."""
     return People(client, mailbox)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A lone surrogate that a test logged would end the worker: xdist cannot carry it."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
