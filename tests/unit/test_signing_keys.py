@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
     SECP384R1,
     EllipticCurvePublicKey,
     generate_private_key,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from jwt import PyJWS
 from jwt.algorithms import ECAlgorithm
 
@@ -93,6 +99,9 @@ def test_a_row_from_elsewhere_is_not_believed(
     "der",
     [
         b"no key",
+        generate_private_key(SECP256R1()).private_bytes(
+            Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+        ),
         generate_private_key(SECP384R1()).private_bytes(
             Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
         ),
@@ -105,7 +114,7 @@ def test_a_row_from_elsewhere_is_not_believed(
 def test_only_p256_keys_are_opened(service: Issuer, der: bytes) -> None:
     """What is sealed has to be a P-256 private key."""
     sealed = SEALER.seal(der, context=f"signing-key:{service.key.kid}")
-    with pytest.raises(ValueError, match=r"P-256|deserialize|parse"):
+    with pytest.raises(ValueError, match=r"P-256|private key|deserialize|parse"):
         open_signing_key(replace(service.key, sealed_private=sealed), SEALER)
 
 
