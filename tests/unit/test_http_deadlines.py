@@ -84,6 +84,7 @@ def test_a_slow_answer_is_given_up_while_its_thread_goes_on(
     assert reply.header("retry-after") == "1"
     assert time.monotonic() - started < 3
     assert ended.is_set()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_failure_after_the_deadline_is_logged(caplog: pytest.LogCaptureFixture) -> None:
