@@ -109,7 +109,7 @@ def test_a_row_from_elsewhere_is_not_believed(
             Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
         ),
     ],
-    ids=["no key", "p384", "ed25519"],
+    ids=["no key", "encrypted", "p384", "ed25519"],
 )
 def test_only_p256_keys_are_opened(service: Issuer, der: bytes) -> None:
     """What is sealed has to be a P-256 private key."""
