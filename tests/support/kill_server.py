@@ -12,9 +12,11 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import handler.asgi
 from core.config import Settings
+from handler.http.app import create_app
 
 
 class BlockAtResponse:
@@ -37,14 +39,12 @@ class BlockAtResponse:
 
 
 def serve(port: int, marker: Path) -> None:
-    create_app = handler.asgi.create_app
-
     def blocking_app(*args: Any, **kwargs: Any) -> Any:
         return BlockAtResponse(create_app(*args, **kwargs), marker)
 
-    handler.asgi.create_app = blocking_app  # type: ignore[assignment]
     environ = {**os.environ, "PORT": str(port)}
-    handler.asgi.serve(Settings.from_environ(environ))
+    with patch.object(handler.asgi, "create_app", blocking_app):
+        handler.asgi.serve(Settings.from_environ(environ))
 
 
 def main() -> None:

@@ -121,12 +121,13 @@ def documented() -> str:
     """The table of docs/settings.md."""
     rows = ["| variable | meaning | default | outside of development |", "|---|---|---|---|"]
     for item in fields(Settings):
-        default = item.default
+        default: object = item.default
         if isinstance(default, timedelta):
             default = int(default.total_seconds())
-        shown = {MISSING: "must be set", None: "not set", (): "none"}.get(default, str(default))
-        if item.name == "hash_concurrency":
-            shown = "number of cores"
+        named = {"hash_concurrency": "number of cores"}
+        shown = named.get(item.name, "none" if default == () else str(default))
+        if default is MISSING or default is None:
+            shown = "must be set" if default is MISSING else "not set"
         unsafe = "unsafe values are refused" if item.metadata["unsafe"] else ""
         rows.append(f"| `{env_name(item)}` | {item.metadata['help']} | {shown} | {unsafe} |")
     return "\n".join(rows)
