@@ -25,7 +25,10 @@ from core.ports.messaging import MailTemplate
 
 class UserStore(Protocol):
     def insert(self, user: NewUser) -> None:
-        """Raises EmailTaken or UsernameTaken; the transaction stays usable."""
+        """Raises EmailTaken or UsernameTaken; the transaction stays usable.
+
+        A second statement, when it was refused, finds out which.
+        """
         ...
 
     def by_id(self, user_id: UUID) -> User | None: ...
@@ -44,12 +47,13 @@ class UserStore(Protocol):
     ) -> User | None:
         """Writes columns by name and raises the version; None when missing or of another version.
 
-        Raises UsernameTaken; the transaction stays usable.
+        Raises UsernameTaken; the transaction stays usable. A change of `username` runs in a
+        savepoint (three statements), a KeyError is a column that nobody may change.
         """
         ...
 
     def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
-        """Only while the address is still this one."""
+        """Only while the address is still this one; what was verified before keeps its version."""
         ...
 
     def record_login(self, user_id: UUID, *, now: datetime) -> None:
@@ -87,7 +91,8 @@ class CredentialStore(Protocol):
         ...
 
     def password_hash(self, user_id: UUID) -> str | None:
-        """In a transaction it locks the row (FOR SHARE).
+        """In a transaction it locks the row (FOR NO KEY UPDATE, so that two logins which both
+        rehash wait for each other and cannot deadlock).
 
         A password change waits for this login to end, and then revokes the session that it made.
         """
@@ -161,8 +166,9 @@ class SessionStore(Protocol):
     ) -> Session | None:
         """The one atomic step of a refresh: from `generation` to the next, or None.
 
-        Only while the session is alive and its user active. `expires_at` becomes the lesser of
-        `sliding_until` and `absolute_expires_at`.
+        Only while the session is alive, its user active, and no later recovery epoch covers its
+        newest token. `expires_at` becomes the lesser of `sliding_until` and `absolute_expires_at`;
+        `epoch` becomes the present one, which the access token has to name.
         """
         ...
 
@@ -228,7 +234,8 @@ class ThrottleStore(Protocol):
         """Adds one to each bucket; returns the first of the given ones that is over its limit, or
         None.
 
-        Charged before the password is hashed, so that concurrent guesses count too.
+        Charged before the password is hashed, so that concurrent guesses count too. Keys are
+        distinct. The rows stay locked until the transaction ends.
         """
         ...
 
@@ -282,7 +289,7 @@ class OutboxStore(Protocol):
 
 class AccessStore(Protocol):
     def grant(self, user_id: UUID, role: str, *, granted_by: UUID | None, now: datetime) -> bool:
-        """False when held already.
+        """False when held already; else the user's version rises, as its roles are part of it.
 
         Raises NotFound when there is no such role.
         """
@@ -320,17 +327,17 @@ class SigningKeyStore(Protocol):
         ...
 
     def insert_first(self, key: SigningKey) -> bool:
-        """Under an advisory lock: False when there is a key already, so that two starts make one
-        key."""
+        """Under an advisory lock of the transaction: False when there is a usable key already, so
+        that two starts make one key. Three statements; only within `write`."""
         ...
 
 
 class Housekeeping(Protocol):
     def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
         """Deletes what has no use any more: codes, sign-ups, idempotency records, throttles,
-        sessions long dead.
+        addresses unseen for a year, sessions past their absolute end or revoked 30 days ago.
 
-        A statement a table, each of at most `batch` rows. Returns rows deleted by table.
+        A statement a kind, each of at most `batch` rows. Returns rows deleted by kind.
         """
         ...
 
@@ -375,7 +382,10 @@ class UnitOfWork(Stores, Protocol):
         ...
 
     def commit(self, result: object = None) -> None:
-        """Keeps the rendered `result` under the idempotency key, if there is one, and commits."""
+        """Keeps the rendered `result` under the idempotency key, if there is one, and commits.
+
+        The unit of work is over with it: a statement after the commit fails.
+        """
         ...
 
 
@@ -392,11 +402,16 @@ class Storage(Protocol):
     def write(self, context: RequestContext) -> AbstractContextManager[UnitOfWork]:
         """Begins a transaction, claiming the idempotency key of the context if there is one.
 
+        A use case of several transactions passes the key to the last one only: its commit keeps
+        the answer, and a later `write` with the same key is answered by it.
+
         Raises:
             AnsweredBefore: the key has an answer.
             IdempotencyKeyReused: the key was used with another request.
             RequestInProgress: the same key is at work in another transaction.
-            StorageUnavailable: no connection in time.
+            StorageUnavailable: no connection in time; also by any statement and the commit, for
+                what is worth another try (deadline, lost connection, deadlock, read-only server).
+            InvalidInput: by any statement, for text or JSON that the database cannot store.
         """
         ...
 

@@ -105,13 +105,13 @@ def test_the_service_goes_on_while_a_migration_waits_for_its_lock(fresh: Databas
             slowest, reads = max(slowest, time.monotonic() - started), reads + 1
         migration.join()
     assert reads > 20
-    assert slowest < 0.9
+    assert slowest < 1.2
     assert current(fresh.owner) == head()
 
 
 def _blocked_downgrade(url: str) -> None:
     with pytest.raises(StorageUnavailable):
-        downgrade(url, "-1", patience=2.5)
+        downgrade(url, "-1", patience=6.5)
 
 
 def test_an_unprovisioned_database_is_named_with_its_cure(fresh: Database) -> None:

@@ -6,7 +6,9 @@ import math
 from typing import Any
 
 import orjson
+import psycopg2
 import sqlalchemy
+from psycopg2 import extensions
 from sqlalchemy import URL, Engine, QueuePool, event
 from sqlalchemy.engine import ExceptionContext, make_url
 
@@ -23,14 +25,14 @@ STATEMENT_MARGIN = 0.5
 def driver_url(database_url: str) -> URL:
     """The same database through psycopg2. Raises ConfigurationError when it is no such URL."""
     try:
-        url = make_url(database_url)
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        url = None
-    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
+        extensions.parse_dsn(database_url)
+        return make_url(database_url).set(drivername="postgresql+psycopg2")
+    except (psycopg2.Error, sqlalchemy.exc.ArgumentError, ValueError):
+        # Their messages quote the URL, password and all.
         raise ConfigurationError(
-            "the database URL is not one of the form postgresql://user@host/name"
-        )
-    return url.set(drivername="postgresql+psycopg2")
+            "the database URL is not one of the form postgresql://user@host/name, or has parameters"
+            " that libpq does not know"
+        ) from None
 
 
 def connect_args(
