@@ -63,16 +63,21 @@ async def ask(
     headers: Headers = (),
     chunks: Sequence[bytes] = (b"",),
     endless: bool = False,
+    gone: bool = False,
 ) -> Reply:
-    """One request; with `endless` the body never ends, and the rest of it never comes."""
+    """One request; with `endless` the body never ends, and the rest of it never comes; with
+    `gone` the client leaves in the middle of it."""
     reply = Reply()
     waiting = list(chunks)
 
     async def receive() -> Message:
+        if not waiting and gone:
+            return {"type": "http.disconnect"}
         if not waiting:
             await asyncio.Event().wait()
         chunk = waiting.pop(0)
-        return {"type": "http.request", "body": chunk, "more_body": bool(waiting) or endless}
+        more = bool(waiting) or endless or gone
+        return {"type": "http.request", "body": chunk, "more_body": more}
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -94,9 +99,12 @@ def answer(
     headers: Headers = (),
     chunks: Sequence[bytes] = (b"",),
     endless: bool = False,
+    gone: bool = False,
 ) -> Reply:
     """`ask` in an event loop of its own."""
-    return asyncio.run(ask(app, method, path, headers=headers, chunks=chunks, endless=endless))
+    return asyncio.run(
+        ask(app, method, path, headers=headers, chunks=chunks, endless=endless, gone=gone)
+    )
 
 
 def answer_json(

@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg2
 import pytest
+from fastapi import APIRouter
 from pydantic import TypeAdapter
 
 from core.bootstrap import Core
-from handler.http.app import Application
+from handler.http.app import Application, create_app
 from handler.http.routes.me import UserBody
 from handler.http.routes.sessions import SessionItem, SessionPage
 from tests.support.http_accounts import (
@@ -122,6 +123,31 @@ def test_a_body_is_json_by_its_own_word(app: Application, content_type: str, sta
     headers = [("content-type", content_type)]
     reply = answer_json(app, "POST", "/v1/auth/login", {}, headers=headers)
     assert reply.status == status
+
+
+def test_an_empty_body_and_half_a_body_are_refused(app: Application) -> None:
+    assert answer_json(app, "POST", "/v1/auth/login", b"").problem == "malformed-json"
+    headers = [("content-type", "application/json"), ("content-length", "100")]
+    chunks = [b'{"identifier":']
+    reply = answer(app, "POST", "/v1/auth/login", headers=headers, chunks=chunks, gone=True)
+    assert reply.problem == "bad-request"
+
+
+def test_an_endpoint_that_fails_is_a_problem_and_one_log_line(
+    core: Core, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of what went wrong is told; the log has it, once."""
+    router = APIRouter()
+
+    @router.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("password=secret")
+
+    reply = answer(create_app(core, routers=[router]), "GET", "/broken")
+    assert (reply.status, reply.problem) == (500, "internal-error")
+    assert b"secret" not in reply.body
+    failures = [record for record in caplog.records if record.exc_info]
+    assert [record.getMessage() for record in failures] == ["a request failed"]
 
 
 def test_a_resource_names_all_its_methods(app: Application) -> None:
