@@ -51,6 +51,8 @@ def main() -> None:
     for line in sys.stdin:
         port, marker = line.split()
         if os.fork() == 0:
+            # Standard output is the parent's talk with the test.
+            os.dup2(2, 1)
             serve(int(port), Path(marker))
             return
         print("started", flush=True)  # noqa: T201  the protocol with the test
