@@ -7,11 +7,11 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint planted lock clean
+.PHONY: help run demo test coverage lint planted bench-start lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the service with its own PostgreSQL on port 3000 (Ctrl-C stops all of it)
 	@exec $(BIN)/user-api dev $(ARGS)
@@ -33,6 +33,9 @@ lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
 	$(BIN)/python -m scripts.planted $(ARGS)
+
+bench-start: .venv/.dev ## Measure starts and an idle server's memory (ARGS=--write: into docs/performance.md)
+	@$(BIN)/python -m bench.start $(ARGS)
 
 lock: .venv/.dev ## Compile requirements/*.txt from pyproject.toml (ARGS=--upgrade)
 	scripts/lock.sh $(ARGS)
