@@ -49,20 +49,20 @@ def test_a_known_address_gets_a_notice_and_keeps_its_account(
     assert client.request("POST", "/v1/auth/login", json=stranger).status == 401
 
 
-def test_a_code_activates_only_its_own_attempt(people: People, client: Client) -> None:
-    """Pre-hijacking: the password that counts is the one typed with the link that is followed."""
-    email = random_email()
-    people.register(email, password="the stranger was here first")
-    people.register(email, password="the owner chose this one")
-    owners_link = people.mailbox.last(email).token
-    verified = client.request("POST", "/v1/auth/verify-email", json={"token": owners_link})
-    assert verified.status == 200
-    stranger = {"identifier": email, "password": "the stranger was here first"}
-    assert client.request("POST", "/v1/auth/login", json=stranger).status == 401
-    owner = {"identifier": email, "password": "the owner chose this one"}
-    assert client.request("POST", "/v1/auth/login", json=owner).status == 200
-    strangers_link = people.mailbox.to(email)[0].token
-    late = client.request("POST", "/v1/auth/verify-email", json={"token": strangers_link})
+@pytest.mark.parametrize("owners", ["first", "last"])
+def test_a_code_activates_only_its_own_attempt(people: People, client: Client, owners: str) -> None:
+    """Pre-hijacking: the password that counts is the one typed with the link that is followed,
+    whichever sign-up came last."""
+    email, links = random_email(), {}
+    order = ["owner", "stranger"] if owners == "first" else ["stranger", "owner"]
+    for who in order:
+        people.register(email, password=f"a passphrase of the {who}")
+        links[who] = {"token": people.mailbox.last(email).token}
+    assert client.request("POST", "/v1/auth/verify-email", json=links["owner"]).status == 200
+    for who, status in (("stranger", 401), ("owner", 200)):
+        login = {"identifier": email, "password": f"a passphrase of the {who}"}
+        assert client.request("POST", "/v1/auth/login", json=login).status == status
+    late = client.request("POST", "/v1/auth/verify-email", json=links["stranger"])
     assert (late.status, late.problem) == (400, "invalid-code")
 
 
