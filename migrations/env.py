@@ -34,9 +34,16 @@ def _configure(connection: Connection | None = None) -> None:
         # Written out as SQL they are one, which is all that squawk can tell apart.
         transaction_per_migration=connection is not None,
         compare_server_default=True,
+        process_revision_directives=_number,
         on_version_apply=applied,  # type: ignore[arg-type]  # Alembic names the arguments
         literal_binds=connection is None,
     )
+
+
+def _number(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """Revisions are numbers, so that a database can be told to be new enough."""
+    newest = context.script.get_current_head() or "0"
+    directives[0].rev_id = f"{int(newest) + 1:04}"
 
 
 def _online() -> None:
