@@ -9,7 +9,7 @@ release.
 - env.py waits at most 500 ms for a lock and tries again: keep it to one table with a few quick
   statements.
 - An index on a table with rows: autocommit_block(), DROP INDEX CONCURRENTLY IF EXISTS of what a
-  failed try left invalid, CREATE INDEX CONCURRENTLY.
+  failed try left invalid, CREATE INDEX CONCURRENTLY IF NOT EXISTS.
 - A constraint: ADD ... NOT VALID here, VALIDATE in the next migration.
 - A column: nullable or with a constant default; fill it in batches, never in one UPDATE.
 - Longer work than a minute: SET LOCAL statement_timeout, with the reason.
