@@ -69,7 +69,7 @@ class Head:
             if b"_" in name:
                 # Proxies and frameworks fold `_` and `-` into one name (CVE-2025-64484).
                 head.fault = "A header name holds an underscore."
-            elif name in _ONCE and (name in seen or b"," in value):
+            elif name in _ONCE and (name in seen or _is_joined(value)):
                 # Two lines may arrive joined by a comma (RFC 9110 section 5.3), as in some events.
                 head.fault = f"The header {name.decode()} was sent more than once."
             elif name in _READ:
@@ -94,6 +94,10 @@ class Head:
         else:
             self.content_length = int(length)
         self.has_body = self.content_length > 0 or b"transfer-encoding" in seen
+
+
+def _is_joined(value: bytes) -> bool:
+    return b"," in value and sum(1 for part in value.split(b",") if part.strip()) > 1
 
 
 def _printable(text: str) -> str:

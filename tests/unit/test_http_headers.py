@@ -20,6 +20,7 @@ from tests.support.http_probe import Headers, answer, http_scope
     "headers",
     [
         [("authorization", "Bearer a"), ("authorization", "Bearer a")],
+        [("authorization", "Bearer a,Bearer b")],
         [("host", "a"), ("host", "b")],
         [("content-type", "application/json"), ("content-type", "text/plain")],
         [("idempotency-key", "a"), ("idempotency-key", "b")],
