@@ -50,7 +50,7 @@ def test_every_statement_uses_an_index(tour: Tour, plans: Plans) -> None:
 
 def test_every_index_is_missed(tour: Tour, plans: Plans) -> None:
     """Without any one of them a statement reads a large table, and this suite notices."""
-    statements = one_of_each(tour)
+    statements = [sql for sql in one_of_each(tour) if not plans.faults(sql)]
     unmissed = set()
     for index, (table, _) in plans.indexes.items():
         if table not in plans.large_tables:
