@@ -81,9 +81,9 @@ class Passwords:
             uow.users.mark_email_verified(
                 user.id, email_normalised=redeemed.email_normalised, now=now
             )
+            self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
             # Whoever reads the mailbox is the owner: strangers' guesses count no longer.
             uow.throttles.clear([self.throttling.strangers(str(user.id)).key])
-            self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
             uow.record(Event(type=EventType.PASSWORD_RESET, actor=user.id, subject=user.id))
             uow.commit()
 
@@ -117,8 +117,9 @@ class Passwords:
             raise InvalidInput.at("/new_password", "must differ from the current one")
         password_hash = self.hasher.hash(new)
         with self.storage.write(context) as uow:
-            uow.throttles.clear([bucket.key for bucket in guesses])
+            # The credential's row is locked first, as a login does; else the two could deadlock.
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
+            uow.throttles.clear([bucket.key for bucket in guesses])
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
             uow.commit()
 
