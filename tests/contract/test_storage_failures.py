@@ -49,35 +49,48 @@ def role_setting(superuser_url: str, change: str, undo: str) -> Iterator[None]:
         query(superuser_url, f"ALTER ROLE user_api {undo}")
 
 
+@contextlib.contextmanager
+def frozen(backend: int) -> Iterator[None]:
+    """Stops a server process, for 10 s at most: a wait without end fails instead of hanging."""
+
+    def thaw() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(backend, signal.SIGCONT)
+
+    timer = threading.Timer(10, thaw)
+    os.kill(backend, signal.SIGSTOP)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        thaw()
+
+
 def test_a_frozen_backend_is_given_up_in_time(database_url: str) -> None:
     """A server process that is stopped (SIGSTOP) costs the deadline, then a new one serves."""
     with opened(database_url, database_pool_size=1, database_statement_timeout=0.5) as crowd:
         backend = int(str(sql(crowd.storage, "SELECT pg_backend_pid()")))
-        os.kill(backend, signal.SIGSTOP)
-        try:
+        with frozen(backend):
             with within(2.0), pytest.raises(StorageUnavailable):
                 works(crowd.storage)
             assert works(crowd.storage)
-        finally:
-            os.kill(backend, signal.SIGCONT)
 
 
 def test_a_backend_that_freezes_before_the_commit_is_given_up_in_time(database_url: str) -> None:
     """The commit is not acknowledged, nothing is counted, and the next transaction works."""
     with opened(database_url, database_pool_size=1, database_statement_timeout=0.5) as crowd:
         backend = int(str(sql(crowd.storage, "SELECT pg_backend_pid()")))
+        with contextlib.ExitStack() as freezing:
 
-        def freeze_and_commit() -> None:
-            with crowd.storage.write(CONTEXT) as uow:
-                uow.record(Event(type=EventType.USER_CREATED, actor=None, subject=None))
-                os.kill(backend, signal.SIGSTOP)
-                uow.commit()
+            def freeze_and_commit() -> None:
+                with crowd.storage.write(CONTEXT) as uow:
+                    uow.record(Event(type=EventType.USER_CREATED, actor=None, subject=None))
+                    freezing.enter_context(frozen(backend))
+                    uow.commit()
 
-        try:
             with within(3.0), pytest.raises(StorageUnavailable):
                 freeze_and_commit()
-        finally:
-            os.kill(backend, signal.SIGCONT)
         assert crowd.metrics.events == []
         insert_user(crowd.storage)
 
