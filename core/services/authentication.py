@@ -18,9 +18,11 @@ from core.errors import (
     InvalidInput,
     Unauthenticated,
 )
+from core.ports.account_stores import AccountKind, LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import AccessTokens, PasswordHasher
-from core.ports.storage import AccountKind, Bucket, LoginCandidate, Storage
+from core.ports.session_stores import Bucket
+from core.ports.storage import Storage
 from core.services.throttling import Throttling, refusal
 from core.services.tokens import TokenIssuer
 
@@ -72,9 +74,10 @@ class Authentication:
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
         check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
         if candidate is None or not check.matches or not _may_log_in(candidate):
-            self._record_failure(context, candidate)
+            self._record_failure(context, candidate, reason="refused")
             raise InvalidCredentials
         if candidate.kind is AccountKind.PENDING or not candidate.email_verified:
+            self._record_failure(context, candidate, reason="unverified")
             raise EmailNotVerified
         new_hash = self.hasher.hash(typed) if check.rehash else None
         return self._open_session(context, candidate, buckets, new_hash)
@@ -111,11 +114,16 @@ class Authentication:
             raise refusal(exceeded)
         return candidate, buckets
 
-    def _record_failure(self, context: RequestContext, candidate: LoginCandidate | None) -> None:
+    def _record_failure(
+        self, context: RequestContext, candidate: LoginCandidate | None, *, reason: str
+    ) -> None:
         known = candidate is not None and candidate.kind is AccountKind.USER
         subject = candidate.id if candidate and known else None
         with self.storage.write(context) as uow:
-            uow.record(Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject))
+            details: dict[str, object] = {"reason": reason}
+            uow.record(
+                Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
+            )
             uow.commit()
 
     def _open_session(

@@ -8,7 +8,7 @@ from core.config import Settings
 from core.domain.requests import RequestContext
 from core.errors import TooManyRequests
 from core.ports.security import Pseudonyms
-from core.ports.storage import Bucket, Exceeded
+from core.ports.session_stores import Bucket, Exceeded
 
 FAILURE_WINDOW = 15 * 60
 ACCOUNT_WINDOW = 60 * 60

@@ -11,7 +11,7 @@ import pytest
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.codes import PendingRegistration
 from core.domain.user import NewUser, UserStatus
-from core.ports.storage import AccountKind, LoginCandidate
+from core.ports.account_stores import AccountKind, LoginCandidate
 from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user
 

@@ -10,7 +10,7 @@ from core.adapters.postgres.housekeeping import FORGET_ADDRESS, KEEP_REVOKED
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.requests import Idempotency, RequestContext, StoredAnswer
 from core.domain.session import RevokeReason
-from core.ports.storage import Bucket
+from core.ports.session_stores import Bucket
 from tests.contract.test_storage_codes import new_code
 from tests.contract.test_storage_credentials import pending
 from tests.support.clock import START

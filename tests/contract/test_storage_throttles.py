@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from core.adapters.postgres.storage import PostgresStorage
-from core.ports.storage import Bucket, Exceeded
+from core.ports.session_stores import Bucket, Exceeded
 from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, RecordedMetrics, query
 

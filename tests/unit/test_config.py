@@ -138,7 +138,7 @@ def test_the_documented_settings_are_the_table() -> None:
     document = Path(__file__).resolve().parents[2] / "docs/settings.md"
     text = (
         "# Settings\n\nEnvironment variables, read once at the start. Durations are in seconds. "
-        "Generated from `core/config.py`.\n\n"
+        "Generated from `core/config`.\n\n"
         f"{documented()}\n"
     )
     if "UPDATE_TABLES" in os.environ:

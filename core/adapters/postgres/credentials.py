@@ -28,7 +28,7 @@ from core.adapters.postgres.tables import (
     users,
 )
 from core.domain.user import UserStatus
-from core.ports.storage import AccountKind, LoginCandidate
+from core.ports.account_stores import AccountKind, LoginCandidate
 
 # A known address is written again at most once a day: its time only tells when it may be forgotten.
 SEEN_AGAIN_AFTER = timedelta(days=1)

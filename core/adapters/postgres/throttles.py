@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
 from core.adapters.postgres.tables import throttles
-from core.ports.storage import Bucket, Exceeded
+from core.ports.session_stores import Bucket, Exceeded
 
 _charged = (
     func.unnest(

@@ -1,0 +1,152 @@
+"""How the text of each kind of setting is read, and which values production refuses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import MISSING, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+DEVELOPMENT_SECRET_KEY = base64.b64encode(b"development only secret key 0001").decode()
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def flag(value: str) -> bool:
+    """True or False in the usual words."""
+    if value.lower() in {"true", "1", "yes", "on"}:
+        return True
+    if value.lower() in {"false", "0", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def parse(value: str) -> int:
+        number = int(value) if value.isascii() and value.isdigit() else low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """A number of seconds from `low` to `high`."""
+
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def duration(low: int, high: int) -> Callable[[str], timedelta]:
+    """Seconds from `low` to `high`, as a timedelta."""
+    parse = seconds(low, high)
+    return lambda value: timedelta(seconds=parse(value))
+
+
+def environment(value: str) -> Environment:
+    """Raises ValueError, like all of these."""
+    try:
+        return Environment(value)
+    except ValueError:
+        raise ValueError("must be development, staging or production") from None
+
+
+def key(value: str) -> bytes:
+    """At least 32 bytes in base64."""
+    try:
+        key = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) < 32:
+        raise ValueError("must be base64 of at least 32 random bytes (openssl rand -base64 32)")
+    return key
+
+
+def base_url(value: str) -> str:
+    """A URL to which paths are appended; without a slash at its end."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https URL without query or fragment")
+    return value.rstrip("/")
+
+
+def database_url(value: str) -> str:
+    """A libpq URL."""
+    if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be a postgresql:// URL")
+    return value
+
+
+def mail_url(value: str) -> str:
+    """A URL whose scheme chooses the mailer."""
+    if urlsplit(value).scheme not in {"smtp", "smtps", "directory"}:
+        raise ValueError("must be smtp://, smtps:// or directory://")
+    return value
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Origins as browsers send them (RFC 6454), by comma."""
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    for origin in origins:
+        if base_url(origin) != origin or urlsplit(origin).path:
+            raise ValueError("must be origins such as https://app.example.com, separated by commas")
+    return origins
+
+
+def level(value: str) -> str:
+    """A level of the standard logging module."""
+    if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return value.upper()
+
+
+def unencrypted_database(url: str) -> str | None:
+    """Why this connection would be readable on its way."""
+    mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]
+    return None if mode in {"require", "verify-ca", "verify-full"} else "needs sslmode=verify-full"
+
+
+def development_key(key: bytes) -> str | None:
+    """Why this key protects nothing."""
+    if key == base64.b64decode(DEVELOPMENT_SECRET_KEY):
+        return "is the development key"
+    return "is not random" if len(set(key)) < 12 else None
+
+
+def setting(
+    env: str,
+    parse: Callable[[str], Any],
+    help_text: str,
+    default: Any = MISSING,
+    *,
+    secret: bool = False,
+    unsafe: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """A field of Settings; `unsafe` gives the reason why production refuses a value."""
+    metadata = {"env": env, "parse": parse, "help": help_text, "secret": secret, "unsafe": unsafe}
+    return field(default=default, metadata=metadata, repr=not secret)

@@ -1,0 +1,159 @@
+"""Stores of accounts: users, credentials, sign-ups, codes, roles, erasure requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.codes import CodePurpose, OneTimeCode, PendingRegistration
+from core.domain.user import NewUser, User, UserStatus
+
+
+class UserStore(Protocol):
+    def insert(self, user: NewUser) -> None:
+        """Raises EmailTaken or UsernameTaken; the transaction stays usable.
+
+        A second statement, when it was refused, finds out which.
+        """
+        ...
+
+    def by_id(self, user_id: UUID) -> User | None: ...
+
+    def by_email(self, email_normalised: str) -> User | None: ...
+
+    def username_taken(self, username: str) -> bool: ...
+
+    def update(
+        self,
+        user_id: UUID,
+        changes: Mapping[str, object],
+        *,
+        expected_version: int | None,
+        now: datetime,
+    ) -> User | None:
+        """Writes columns by name and raises the version; None when missing or of another version.
+
+        Raises UsernameTaken; the transaction stays usable. A change of `username` runs in a
+        savepoint (three statements), a KeyError is a column that nobody may change.
+        """
+        ...
+
+    def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
+        """Only while the address is still this one; what was verified before keeps its version."""
+        ...
+
+    def record_login(self, user_id: UUID, *, now: datetime) -> None:
+        """Lives apart from the user row: a login changes no version."""
+        ...
+
+
+class AccountKind(StrEnum):
+    USER = "user"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginCandidate:
+    """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that
+    address."""
+
+    kind: AccountKind
+    id: UUID
+    status: UserStatus
+    email_verified: bool
+    password_hash: str | None
+    known_address: bool
+
+
+class CredentialStore(Protocol):
+    def login_candidate(
+        self, *, email: str | None, username: str | None, address_key: bytes, now: datetime
+    ) -> LoginCandidate | None:
+        """By normalised email or lower-case username, exactly one of them given.
+
+        `known_address` says whether this user has logged in from the address behind `address_key`
+        before.
+        """
+        ...
+
+    def password_hash(self, user_id: UUID) -> str | None:
+        """In a transaction it locks the row (FOR NO KEY UPDATE, so that two logins which both
+        rehash wait for each other and cannot deadlock).
+
+        A password change waits for this login to end, and then revokes the session that it made.
+        """
+        ...
+
+    def set_password(
+        self, user_id: UUID, password_hash: str, *, now: datetime, temporary: bool = False
+    ) -> None:
+        """Inserts or replaces; a temporary one has to be changed before anything else is
+        allowed."""
+        ...
+
+    def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
+        """Compare and set, for a rehash that must not undo a change made in between."""
+        ...
+
+    def remember_address(self, user_id: UUID, address_key: bytes, *, now: datetime) -> None: ...
+
+
+class RegistrationStore(Protocol):
+    def insert(self, registration: PendingRegistration) -> None: ...
+
+    def take(self, registration_id: UUID, *, now: datetime) -> PendingRegistration | None:
+        """Deletes and returns it; None when it is gone or expired."""
+        ...
+
+    def pending(
+        self, email_normalised: str, *, now: datetime, limit: int
+    ) -> Sequence[PendingRegistration]:
+        """The newest first."""
+        ...
+
+    def by_id(self, registration_id: UUID) -> PendingRegistration | None: ...
+
+    def discard(self, email_normalised: str) -> None:
+        """Deletes all attempts of an address."""
+        ...
+
+
+class CodeStore(Protocol):
+    def insert(self, code: OneTimeCode, *, digest: bytes) -> None: ...
+
+    def by_id(self, code_id: UUID) -> OneTimeCode | None:
+        """Unused ones only."""
+        ...
+
+    def bind(
+        self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None
+    ) -> None: ...
+
+    def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
+        """Marks it used in the statement that reads it: of two at once, one gets it."""
+        ...
+
+    def revoke_for_user(self, user_id: UUID, purpose: CodePurpose, *, now: datetime) -> None: ...
+
+
+class ErasureStore(Protocol):
+    def request(self, user_id: UUID, *, now: datetime, due_at: datetime) -> datetime:
+        """Returns when the erasure is due: of the first request, if there was one."""
+        ...
+
+
+class AccessStore(Protocol):
+    def grant(self, user_id: UUID, role: str, *, granted_by: UUID | None, now: datetime) -> bool:
+        """False when held already; else the user's version rises, as its roles are part of it.
+
+        Raises NotFound when there is no such role.
+        """
+        ...
+
+    def holders(self, role: str) -> int:
+        """How many active users hold it."""
+        ...

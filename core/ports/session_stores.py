@@ -1,0 +1,104 @@
+"""Stores of sessions: families of tokens, who asks, and failures counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from core.domain.access import Principal
+from core.domain.session import RevokeReason, Session
+
+
+class SessionStore(Protocol):
+    def insert(self, session: Session) -> None: ...
+
+    def get(self, session_id: UUID) -> Session | None: ...
+
+    def rotate(
+        self,
+        session_id: UUID,
+        generation: int,
+        *,
+        client_key: bytes,
+        sliding_until: datetime,
+        now: datetime,
+    ) -> Session | None:
+        """The one atomic step of a refresh: from `generation` to the next, or None.
+
+        Only while the session is alive, its user active, and no later recovery epoch covers its
+        newest token. `expires_at` becomes the lesser of `sliding_until` and `absolute_expires_at`;
+        `epoch` becomes the present one, which the access token has to name.
+        """
+        ...
+
+    def rotated_by(self, session_id: UUID) -> bytes | None:
+        """The `client_key` of the last rotation."""
+        ...
+
+    def revoke(
+        self, session_id: UUID, *, user_id: UUID, reason: RevokeReason, now: datetime
+    ) -> bool:
+        """False when it is not this user's, or was revoked or expired before."""
+        ...
+
+    def revoke_all(
+        self, user_id: UUID, *, reason: RevokeReason, now: datetime
+    ) -> Sequence[UUID]: ...
+
+    def of_user(
+        self, user_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Session]:
+        """Alive ones, newest first by (created_at, id), strictly behind `after`."""
+        ...
+
+
+class PrincipalStore(Protocol):
+    def principal(
+        self, session_id: UUID, *, user_id: UUID, epoch: int, issued_at: datetime, now: datetime
+    ) -> Principal | None:
+        """Session, user, roles, permissions and recovery epoch in one statement.
+
+        None unless the session is this user's, alive, the user is active, and no recovery epoch
+        raised after `epoch` covers a token issued at `issued_at`.
+        """
+        ...
+
+    def current_epoch(self) -> int: ...
+
+    def epoch_allows(self, epoch: int, issued_at: datetime) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A counter of failures: at most `limit` in `window` seconds from the first one."""
+
+    key: bytes
+    limit: int
+    window: int
+    policy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exceeded:
+    """`first` is True for the one charge that crossed the limit: it is audited, the rest is only
+    counted."""
+
+    bucket: Bucket
+    retry_after: int
+    first: bool
+
+
+class ThrottleStore(Protocol):
+    def charge(self, buckets: Sequence[Bucket], *, now: datetime) -> Exceeded | None:
+        """Adds one to each bucket; returns the first of the given ones that is over its limit, or
+        None.
+
+        Charged before the password is hashed, so that concurrent guesses count too. Keys are
+        distinct. The rows stay locked until the transaction ends.
+        """
+        ...
+
+    def clear(self, keys: Sequence[bytes]) -> None: ...
