@@ -56,7 +56,11 @@ def settings(
 
 @pytest.fixture
 def own_core(settings: dict[str, str]) -> Iterator[Core]:
+    """With an empty outbox, whatever a worker that was stopped has left in it."""
     core = build_core(Settings.from_environ(settings))
+    with closing(psycopg2.connect(settings["DATABASE_URL"])) as connection:
+        connection.cursor().execute("DELETE FROM outbox")
+        connection.commit()
     yield core
     core.close()
 

@@ -98,14 +98,16 @@ def test_a_backend_that_freezes_before_the_commit_is_given_up_in_time(database_u
 def test_killed_backends_cost_one_failure(database_url: str, superuser_url: str) -> None:
     """After a restart of the database one call fails; the whole pool is renewed with it."""
     with opened(database_url, database_pool_size=3) as crowd:
-        with crowd.storage.read(), crowd.storage.read(), crowd.storage.read():
-            pass
+        with contextlib.ExitStack() as open_together:
+            backends = [
+                open_together.enter_context(crowd.storage.read())
+                .users._connection.exec_driver_sql("SELECT pg_backend_pid()")
+                .scalar()
+                for _ in range(3)
+            ]
         assert works(crowd.storage)
-        query(
-            superuser_url,
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE application_name = 'user-api'",
-        )
+        for backend in backends:
+            query(superuser_url, "SELECT pg_terminate_backend(%s, 5000)", (backend,))
         with pytest.raises(StorageUnavailable):
             works(crowd.storage)
         with crowd.storage.read(), crowd.storage.read():
