@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import psutil
@@ -145,6 +146,21 @@ def test_fifty_megabytes_are_refused_and_not_kept(server: ServerProcess) -> None
                 received = b""
         assert received == b"" or b" 413 " in received.split(b"\r\n")[0]
     assert process.memory_info().rss - before < 20 * 1024 * 1024
+
+
+def test_a_flood_of_logins_keeps_the_memory_of_few_hashes(environment: dict[str, str]) -> None:
+    """Each hash takes 19 MiB; the process keeps that of two threads, not of all that answer."""
+    with ServerProcess.start({**environment, "HASH_CONCURRENCY": "2"}) as server:
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        body = {"identifier": random_email(), "password": PASSWORD}
+
+        def log_in(_: int) -> int:
+            return server.client().request("POST", "/v1/auth/login", json=body).status
+
+        with ThreadPoolExecutor(16) as pool:
+            assert set(pool.map(log_in, range(48))) <= {401, 429, 503}
+        assert process.memory_info().rss - before < 80 * 1024 * 1024
 
 
 SLOW_REQUESTS = {

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import math
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from core.errors import Overloaded
 from core.ports.security import PasswordCheck
+
+T = TypeVar("T")
 
 _PARALLELISM = 1
 _SALT_BYTES = 16
@@ -25,6 +28,10 @@ _MAX_ITERATIONS = 20
 
 class Argon2Hasher:
     """Implements PasswordHasher by Argon2id (RFC 9106; OWASP: 19 MiB, t=2, p=1).
+
+    Hashes run in threads of their own. The allocator keeps the memory of a hash for the thread that
+    had it, and so the process keeps that of a few threads and not of every one that answers
+    requests.
 
     Args:
         memory_kib: memory of one hash in KiB.
@@ -44,17 +51,15 @@ class Argon2Hasher:
             salt_len=_SALT_BYTES,
         )
         self._dummy = _unmatchable_hash(memory_kib=memory_kib, iterations=iterations)
-        self._turns = threading.BoundedSemaphore(concurrency)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="hash")
         self._queue_timeout = queue_timeout
 
     def hash(self, password: str) -> str:
-        with self._turn():
-            return self._argon2.hash(_encode(password))
+        return self._in_turn(lambda: self._argon2.hash(_encode(password)))
 
     def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
         stored = password_hash or self._dummy
-        with self._turn():
-            matches = self._matches(stored, _encode(password))
+        matches = self._in_turn(lambda: self._matches(stored, _encode(password)))
         rehash = matches and self._argon2.check_needs_rehash(stored)
         return PasswordCheck(matches=matches, rehash=rehash)
 
@@ -70,14 +75,15 @@ class Argon2Hasher:
                 self._argon2.verify(self._dummy, secret)
             return False
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=self._queue_timeout):
-            raise Overloaded(retry_after=math.ceil(self._queue_timeout))
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        future = self._threads.submit(work)
         try:
-            yield
-        finally:
-            self._turns.release()
+            return future.result(self._queue_timeout)
+        except TimeoutError:
+            if future.cancel():
+                raise Overloaded(retry_after=math.ceil(self._queue_timeout)) from None
+            # It has begun, and takes milliseconds.
+            return future.result()
 
 
 def _encode(password: str) -> bytes:
