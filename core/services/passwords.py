@@ -118,6 +118,8 @@ class Passwords:
         password_hash = self.hasher.hash(new)
         with self.storage.write(context) as uow:
             # The credential's row is locked first, as a login does; else the two could deadlock.
+            if uow.credentials.password_hash(user.id) != stored_hash:
+                raise InvalidInput.at("/current_password", "is wrong")
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
             uow.throttles.clear([bucket.key for bucket in guesses])
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))

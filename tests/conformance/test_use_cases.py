@@ -1,0 +1,165 @@
+"""Use cases of the core in this process: what needs a moment or settings that no client has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import pytest
+
+from core.bootstrap import Core, build_core
+from core.domain.requests import RequestContext
+from core.domain.session import Tokens
+from core.errors import InvalidCredentials, InvalidInput, TooManyRequests, VersionMismatch
+from core.ports.security import PasswordCheck, PasswordHasher
+from tests.support.clients import random_address
+from tests.support.mailbox import Mailbox
+from tests.support.people import PASSWORD, random_email
+from tests.support.storage import query
+
+WRONG = "this is not the password"
+NEW = "an entirely different sentence"
+
+
+def anywhere() -> RequestContext:
+    """A request from an address that nobody has used."""
+    address = random_address()
+    return RequestContext(request_id="use-case", address=address, address_bucket=address)
+
+
+@pytest.fixture
+def email(core: Core) -> str:
+    """The address of an active user."""
+    email = random_email()
+    core.access.create_admin(anywhere(), email=email, username=None, password=PASSWORD)
+    return email
+
+
+@pytest.fixture(scope="module")
+def strict(core: Core) -> Iterator[Core]:
+    """Three guesses by all strangers together, and two by one address."""
+    settings = replace(core.settings, limit_failures_per_account=3, limit_failures_per_address=2)
+    with closing(build_core(settings)) as built:
+        yield built
+
+
+def log_in(core: Core, email: str, password: str, context: RequestContext | None = None) -> Tokens:
+    return core.authentication.login(context or anywhere(), identifier=email, password=password)
+
+
+def guess(core: Core, email: str, context: RequestContext | None = None) -> None:
+    with pytest.raises(InvalidCredentials):
+        log_in(core, email, WRONG, context)
+
+
+@dataclass
+class Interrupted:
+    """Implements PasswordHasher by another one; `meanwhile` happens behind each comparison."""
+
+    real: PasswordHasher
+    meanwhile: Callable[[], None]
+
+    def hash(self, password: str) -> str:
+        return self.real.hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
+        check = self.real.verify(password_hash, password)
+        self.meanwhile()
+        return check
+
+
+def test_a_login_with_a_password_that_changes_meanwhile_is_refused(core: Core, email: str) -> None:
+    """Else a thief's login could outlive the change that was to end all sessions."""
+    owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+
+    def change() -> None:
+        core.passwords.change(anywhere(), owner, current=PASSWORD, new=NEW)
+
+    hasher = Interrupted(core.authentication.hasher, change)
+    slow = replace(core, authentication=replace(core.authentication, hasher=hasher))
+    with pytest.raises(InvalidCredentials):
+        log_in(slow, email, PASSWORD)
+    assert list(core.sessions.page(owner, after=None, limit=10)) == []
+
+
+def test_a_change_of_a_password_that_changes_meanwhile_is_refused(
+    core: Core, email: str, mailbox: Mailbox
+) -> None:
+    """Else a thief who knows the old one could undo the owner's new one, set by mail meanwhile."""
+    thief = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+
+    def reset() -> None:
+        core.passwords.forgot(anywhere(), email=email)
+        core.passwords.reset(anywhere(), code=mailbox.last(email).token, password=NEW)
+
+    hasher = Interrupted(core.passwords.hasher, reset)
+    slow = replace(core.passwords, hasher=hasher)
+    with pytest.raises(InvalidInput):
+        slow.change(anywhere(), thief, current=PASSWORD, new="a sentence of the thief's own")
+    log_in(core, email, NEW)
+
+
+def test_a_login_renews_a_hash_of_another_cost(core: Core, email: str, superuser_url: str) -> None:
+    """After a change of the settings, for everybody who logs in; the password stays."""
+    stored = (
+        "SELECT password_hash FROM password_credentials JOIN users ON id = user_id"
+        " WHERE email_normalised = %s"
+    )
+    before = query(superuser_url, stored, (email,))
+    costlier = replace(core.settings, argon2_iterations=core.settings.argon2_iterations + 1)
+    with closing(build_core(costlier)) as later:
+        log_in(later, email, PASSWORD)
+        renewed = query(superuser_url, stored, (email,))
+        log_in(later, email, PASSWORD)
+    assert renewed != before
+    assert f",t={costlier.argon2_iterations}," in renewed[0][0]
+    assert query(superuser_url, stored, (email,)) == renewed
+
+
+def test_a_change_of_what_was_read_before_another_change_is_refused(core: Core, email: str) -> None:
+    """Attributes are merged into what was read: of two changes at once none is lost unseen."""
+    principal = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+
+    def change(name: str) -> None:
+        changes = {"attributes": {name: 1}}
+        core.accounts.change_profile(anywhere(), principal, changes=changes, expected_version=None)
+
+    change("one")
+    with pytest.raises(VersionMismatch):
+        change("two")
+
+
+def test_a_new_password_by_mail_ends_the_strangers_siege(
+    strict: Core, email: str, mailbox: Mailbox
+) -> None:
+    """An owner without a known address is locked out by strangers only until the mail comes."""
+    for _ in range(3):
+        guess(strict, email)
+    with pytest.raises(TooManyRequests):
+        log_in(strict, email, PASSWORD)
+    strict.passwords.forgot(anywhere(), email=email)
+    strict.passwords.reset(anywhere(), code=mailbox.last(email).token, password=NEW)
+    log_in(strict, email, NEW)
+
+
+def test_a_login_forgives_the_guesses_of_its_own_address_only(strict: Core, email: str) -> None:
+    """Else every login of the owner would give the strangers their guesses back."""
+    guess(strict, email)
+    home = anywhere()
+    guess(strict, email, home)
+    log_in(strict, email, PASSWORD, home)
+    for _ in range(2):
+        guess(strict, email, home)
+    with pytest.raises(TooManyRequests):
+        log_in(strict, email, PASSWORD)
+
+
+def test_a_changed_password_forgives_the_guesses_before_it(strict: Core, email: str) -> None:
+    """Somebody who mistyped the old one can log in with the new one at once."""
+    home = anywhere()
+    owner = strict.authentication.authenticate(log_in(strict, email, PASSWORD, home).access_token)
+    with pytest.raises(InvalidInput):
+        strict.passwords.change(home, owner, current=WRONG, new=NEW)
+    strict.passwords.change(home, owner, current=PASSWORD, new=NEW)
+    log_in(strict, email, NEW, home)
