@@ -115,10 +115,12 @@ def test_an_answer_is_kept_for_a_day(storage: PostgresStorage, clock: FixedClock
 def test_answers_are_sealed_and_keys_are_not_kept(
     storage: PostgresStorage, superuser_url: str
 ) -> None:
-    """Who reads the table learns neither answer nor key."""
+    """Who reads the table learns neither answer nor key, and cannot guess at the request: the
+    digest of a sign-up's body is one of its password."""
     idempotency = key()
     run(storage, idempotency, "a very private answer")
     rows = query(superuser_url, "SELECT * FROM idempotency_records")
     stored = b"".join(bytes(cell) for row in rows for cell in row if isinstance(cell, memoryview))
     assert b"private" not in stored
     assert idempotency.key.encode() not in stored
+    assert idempotency.fingerprint not in stored

@@ -47,6 +47,12 @@ class PostgresIdempotency:
         key = self.idempotency
         return self.pseudonyms.of("idempotency", key.principal, key.route, key.key)
 
+    @property
+    def _fingerprint(self) -> bytes:
+        """Keyed: a bare digest of a sign-up would let a thief of the table guess its password
+        at the speed of SHA-256."""
+        return self.pseudonyms.of("idempotent request", self.idempotency.fingerprint.hex())
+
     def claim(self, *, now: datetime) -> None:
         """Holds the key until the transaction ends.
 
@@ -62,7 +68,7 @@ class PostgresIdempotency:
         if found is None:
             return
         fingerprint, sealed = bytes(found[0]), bytes(found[1])
-        if fingerprint != self.idempotency.fingerprint:
+        if fingerprint != self._fingerprint:
             raise IdempotencyKeyReused
         plain = self.sealer.open(sealed, context=_context(scope))
         raise AnsweredBefore(StoredAnswer(int.from_bytes(plain[:2], "big"), plain[2:]))
@@ -76,7 +82,7 @@ class PostgresIdempotency:
             _KEEP,
             {
                 "scope_hash": scope,
-                "fingerprint": self.idempotency.fingerprint,
+                "fingerprint": self._fingerprint,
                 "sealed_answer": self.sealer.seal(plain, context=_context(scope)),
                 "created_at": now,
                 "expires_at": now + KEPT_FOR,
