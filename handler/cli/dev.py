@@ -67,7 +67,7 @@ def _run(host: str, port: int, data: Path, started: float) -> int:
 
     with ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        folder = DataFolder.open(data)
+        folder = DataFolder.open(data, database_url=os.environ.get("DATABASE_URL", ""))
         environ = _environment(folder, host=host, port=port)
         # A wrong setting is told before anything is started.
         Settings.from_environ({"DATABASE_URL": "postgresql://", **environ})

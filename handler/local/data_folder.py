@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -18,16 +19,19 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class DataFolder:
+    """`database_url` is "" where the folder has a database of its own."""
+
     path: Path
+    database_url: str = ""
 
     @classmethod
-    def open(cls, path: Path) -> DataFolder:
+    def open(cls, path: Path, *, database_url: str = "") -> DataFolder:
         """The folder, made if it is missing.
 
         Raises:
             ConfigurationError: it cannot be made or written, or is no folder.
         """
-        folder = cls(path.absolute())
+        folder = cls(path.absolute(), database_url)
         with folder._told():
             # Others may pass through but not look: PostgreSQL runs as another user than root.
             folder.path.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -52,6 +56,11 @@ class DataFolder:
         """From now on the first administrator is known to exist. Raises ConfigurationError."""
         with self._told():
             self._first_start_done.touch(mode=0o600)
+
+    def forget_first_start(self) -> None:
+        """The database is a new one, without an administrator. Raises ConfigurationError."""
+        with self._told():
+            self._first_start_done.unlink(missing_ok=True)
 
     def secret_key(self) -> str:
         """SECRET_KEY of this folder, made on the first start.
@@ -80,7 +89,11 @@ class DataFolder:
 
     @property
     def _first_start_done(self) -> Path:
-        return self.path / "first-start-done"
+        """One a database, because each has its own first administrator."""
+        # The URL may hold a password, which is no part of which database it is.
+        place = self.database_url.rpartition("@")[2].partition("?")[0]
+        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
+        return self.path / f"first-start-done{f'-{digest}' if self.database_url else ''}"
 
     def _make_key(self) -> None:
         unfinished = self._key.with_suffix(".unfinished")
@@ -94,6 +107,10 @@ class DataFolder:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except FileExistsError as error:
+            raise ConfigurationError(
+                f"the data folder {self.path} cannot be used: {error.filename} is no folder"
+            ) from error
         except OSError as error:
             where = error.filename or self.path
             raise ConfigurationError(

@@ -77,6 +77,8 @@ class Preparation:
         if "DATABASE_URL" not in environ:
             new = not self._folder.database.exists()
             self._tell("Making a PostgreSQL database" if new else "Starting PostgreSQL")
+            if new:
+                self._folder.forget_first_start()
             self._postgres = LocalPostgres.start(self._folder.database, environ=environ)
             environ["DATABASE_URL"] = self._postgres.app_url
             environ["MIGRATION_DATABASE_URL"] = self._postgres.owner_url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -135,6 +136,13 @@ def test_neither_ctrl_c_nor_a_kill_leaves_anything_and_a_second_start_keeps_the_
         second.process.kill()
         second.process.wait(10)
         assert left_over(family) == []
+
+    shutil.rmtree(developer.folder / ".user-api" / "postgres")
+    with developer.start() as afresh:
+        # The new database has no administrator yet, so it gets one, with a password of its own.
+        afresh.wait_for("Ctrl-C stops everything.")
+        assert "password  " in afresh.output
+        afresh.interrupt()
 
     line = developer.fail(SECRET_KEY=DEVELOPMENT_SECRET_KEY)
     assert "made with another SECRET_KEY" in line

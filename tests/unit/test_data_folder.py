@@ -55,7 +55,9 @@ def test_a_damaged_key_is_told(tmp_path: Path, content: str) -> None:
 
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(ConfigurationError, match=r"folder .*/data cannot be used: File exists"):
+    with pytest.raises(
+        ConfigurationError, match=r"folder .*/data cannot be used: .*/data is no folder"
+    ):
         DataFolder.open(tmp_path / "data")
 
 
@@ -70,3 +72,16 @@ def test_it_is_the_first_start_until_it_is_remembered(tmp_path: Path) -> None:
     assert folder.first_start
     folder.remember_first_start()
     assert not DataFolder.open(tmp_path).first_start
+    folder.forget_first_start()
+    assert DataFolder.open(tmp_path).first_start
+
+
+def test_each_database_has_a_first_start_of_its_own(tmp_path: Path) -> None:
+    """Else who goes on with DATABASE_URL would be told of an administrator who is not there."""
+    url = "postgresql://me:secret@db.example.com/mine"
+    DataFolder.open(tmp_path).remember_first_start()
+    other = DataFolder.open(tmp_path, database_url=url)
+    assert other.first_start
+    other.remember_first_start()
+    changed = url.replace("secret", "another") + "?sslmode=require"
+    assert not DataFolder.open(tmp_path, database_url=changed).first_start
