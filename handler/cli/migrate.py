@@ -14,7 +14,8 @@ import click
     short_help="Bring the database to this version.",
     epilog="""\b
 Examples:
-  MIGRATION_DATABASE_URL=postgresql://user_api_owner@db/user_api user-api migrate
+  export MIGRATION_DATABASE_URL='postgresql://user_api_owner@db/user_api?sslmode=verify-full'
+  user-api migrate
   user-api migrate --revision 0002
   user-api migrate --sql > schema.sql           what would run, without a database
 """,
@@ -25,7 +26,8 @@ Examples:
 def migrate(revision: str, sql: bool, as_json: bool) -> None:
     """Apply the migrations that are missing, each in a transaction of its own.
 
-    Connects as MIGRATION_DATABASE_URL, or as DATABASE_URL if that is not set. Running it again does
+    Connects as MIGRATION_DATABASE_URL, or as DATABASE_URL if that is not set, outside of
+    development with TLS only. Running it again does
     nothing, and of several at once one works and the others wait.
     """
     if sql and as_json:
@@ -59,9 +61,23 @@ def migrate(revision: str, sql: bool, as_json: bool) -> None:
 
 
 def _url() -> str:
+    from core.config import Environment, values
     from core.errors import ConfigurationError
 
+    # Not Settings: a migration has neither the service's key nor its mail server.
     for name in ("MIGRATION_DATABASE_URL", "DATABASE_URL"):
-        if os.environ.get(name):
-            return os.environ[name]
+        if not os.environ.get(name):
+            continue
+        try:
+            url = values.database_url(os.environ[name])
+        except ValueError as error:
+            raise ConfigurationError(f"{name} {error}") from error
+        try:
+            environment = values.environment(os.environ.get("ENVIRONMENT") or "production")
+        except ValueError as error:
+            raise ConfigurationError(f"ENVIRONMENT {error}") from error
+        unsafe = values.unencrypted_database(url)
+        if unsafe and environment is not Environment.DEVELOPMENT:
+            raise ConfigurationError(f"refused in {environment}: {name} {unsafe}")
+        return url
     raise ConfigurationError("neither MIGRATION_DATABASE_URL nor DATABASE_URL is set")
