@@ -103,6 +103,7 @@ def _config() -> Config:
 
 def _unusable(url: str, error: OperationalError) -> ConfigurationError:
     parts = driver_url(url)
-    where = f"{parts.host or parts.query.get('host', 'localhost')}/{parts.database}"
+    where = f"{parts.host or parts.query.get('host', 'localhost')}/{parts.database or ''}"
+    role = f" by {parts.username}" if parts.username else ""
     reason = str(error.orig).strip().splitlines()[0]
-    return ConfigurationError(f"the database {where} cannot be used by {parts.username}: {reason}")
+    return ConfigurationError(f"the database {where} cannot be used{role}: {reason}")

@@ -45,7 +45,7 @@ touch "$venv/.unfinished"
 echo "user-api: installing $(grep -c '^[a-z].*==' "$lock") packages into $venv"
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq "$@" ||
-        stop "pip could not install; its message is above"
+        stop "pip could not install, its message is above; it needs a registry of Python packages"
 }
 # The lock is complete, so nothing is left to resolve.
 pip --no-deps --require-hashes -r "$lock"

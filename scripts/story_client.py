@@ -130,7 +130,7 @@ class HttpClient:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise StoryFailed(f"{request} answered something other than JSON") from error
         except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise StoryFailed(f"{self.url} does not answer {request}: {reason}") from error
 
     def _exchange(

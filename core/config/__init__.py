@@ -188,7 +188,7 @@ class Settings:
         values.integer(0, 1_000_000),
         "sign-up and credential requests an address (IPv6: /64) a minute; 0 for none",
         60,
-        unsafe=lambda limit: None if limit else "an open sign-up needs a limit",
+        unsafe=lambda limit: None if limit else "must not be 0",
     )
     limit_failures_per_address: int = setting(
         "LIMIT_FAILURES_PER_ADDRESS",
@@ -210,7 +210,7 @@ class Settings:
         values.mail_url,
         "smtp://user:password@host:587, smtps://... or directory:///folder",
         secret=True,
-        unsafe=lambda url: "a directory sends no mail" if url.startswith("directory") else None,
+        unsafe=lambda url: "must be smtp or smtps" if url.startswith("directory") else None,
     )
     mail_from: str = setting(
         "MAIL_FROM", values.text, "sender of mails", "user-api <no-reply@localhost>"

@@ -9,7 +9,7 @@ from dataclasses import MISSING, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 
 class Environment(StrEnum):
@@ -89,7 +89,7 @@ def key(value: str) -> bytes:
 
 def base_url(value: str) -> str:
     """A URL to which paths are appended; without a slash at its end."""
-    parts = urlsplit(value)
+    parts = _parts(value, "an http or https URL")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an http or https URL without query or fragment")
     return value.rstrip("/")
@@ -97,25 +97,40 @@ def base_url(value: str) -> str:
 
 def database_url(value: str) -> str:
     """A libpq URL."""
-    if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+    if _parts(value, "a postgresql:// URL").scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be a postgresql:// URL")
     return value
 
 
 def mail_url(value: str) -> str:
     """A URL whose scheme chooses the mailer."""
-    if urlsplit(value).scheme not in {"smtp", "smtps", "directory"}:
-        raise ValueError("must be smtp://, smtps:// or directory://")
+    schemes = "smtp://, smtps:// or directory://"
+    if _parts(value, schemes).scheme not in {"smtp", "smtps", "directory"}:
+        raise ValueError(f"must be {schemes}")
     return value
+
+
+def _parts(value: str, wanted: str) -> SplitResult:
+    """The parts of a URL; urlsplit's own words would not say which kind of URL is wanted."""
+    try:
+        return urlsplit(value)
+    except ValueError:
+        raise ValueError(f"must be {wanted}") from None
 
 
 def origins(value: str) -> tuple[str, ...]:
     """Origins as browsers send them (RFC 6454), by comma."""
     origins = tuple(part.strip() for part in value.split(",") if part.strip())
-    for origin in origins:
-        if base_url(origin) != origin or urlsplit(origin).path:
-            raise ValueError("must be origins such as https://app.example.com, separated by commas")
+    if not all(_is_origin(each) for each in origins):
+        raise ValueError("must be origins such as https://app.example.com, separated by commas")
     return origins
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        return base_url(text) == text and not urlsplit(text).path
+    except ValueError:
+        return False
 
 
 def level(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 
@@ -37,6 +38,8 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
     from core.domain.requests import RequestContext
 
     password = _password() if password_stdin else None
+    # What fails is told in one line, and without a handler logging would print lines of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
     core = build_core(Settings.from_environ(os.environ))
     try:
         user_id, temporary = core.access.create_admin(

@@ -130,6 +130,7 @@ def test_an_unprovisioned_database_is_named_with_its_cure(fresh: Database) -> No
         ("mysql://user@host/name", "not one of the form postgresql://"),
         ("postgresql://user@127.0.0.1:x/name", "not one of the form postgresql://"),
         ("postgresql://user@127.0.0.1:1/name", "127.0.0.1/name cannot be used by user"),
+        ("postgresql://127.0.0.1:1", "127.0.0.1/ cannot be used: "),
     ],
 )
 def test_a_wrong_url_is_one_clear_line(url: str, reason: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from core.config import DEVELOPMENT_SECRET_KEY
 from core.errors import ConfigurationError, InvalidInput
 from handler import cli
+from tests.support.environment import service_environment
 
 COMMANDS = ("admin", "dev", "migrate", "serve", "worker")
 
@@ -132,6 +135,37 @@ def test_production_refuses_a_development_secret(
     (line,) = capsys.readouterr().err.splitlines()
     assert "SECRET_KEY is the development key" in line
     assert "DATABASE_URL needs sslmode=verify-full" in line
+
+
+@pytest.mark.parametrize("name", ["MIGRATION_DATABASE_URL", "DATABASE_URL"])
+def test_migrate_refuses_a_connection_without_tls_outside_of_development(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The owner's password would be readable on its way."""
+    for other in ("MIGRATION_DATABASE_URL", "DATABASE_URL", "ENVIRONMENT"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "postgresql://owner@127.0.0.1:1/user_api")
+    assert cli.main(["migrate"]) == 1
+    line = capsys.readouterr().err
+    assert line == f"user-api: refused in production: {name} needs sslmode=verify-full\n"
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    assert cli.main(["migrate"]) == 1
+    assert "Connection refused" in capsys.readouterr().err
+
+
+def test_a_database_that_is_not_there_is_one_line_without_a_log(tmp_path: Path) -> None:
+    """A command that a person runs says what is wrong once, and not in the words of the log."""
+    environ = service_environment("postgresql://user_api@127.0.0.1:1/user_api", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "handler.cli", "admin", "create", "--email", "ops@example.com"],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "user-api: The database does not answer; try again shortly.\n"
 
 
 def test_migrate_without_a_database_url_says_which_variable_is_missing(
