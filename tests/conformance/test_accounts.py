@@ -128,6 +128,25 @@ def test_mails_to_one_address_are_limited(people: People) -> None:
     assert len(people.mailbox.to(email)) == 5
 
 
+def test_links_sent_again_are_limited(people: People, client: Client) -> None:
+    """By a limit of their own: too many sign-ups by a stranger do not use it up."""
+    email, _ = people.register()
+    body = {"email": email}
+    answers = [client.request("POST", "/v1/auth/verify-email/resend", json=body) for _ in range(8)]
+    assert {answer.status for answer in answers} == {202}
+    assert len(people.mailbox.to(email)) == 1 + 5
+
+
+def test_nobody_is_called_by_their_password(client: Client) -> None:
+    """Address and username are the first guesses (NIST SP 800-63B-4 section 3.1.1)."""
+    email, username = random_email(), f"a.name-{secrets.token_hex(8)}"
+    for password in (email, email.upper(), username):
+        body = {"email": email, "username": username, "password": password}
+        answer = client.request("POST", "/v1/auth/register", json=body)
+        assert answer.status == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/password"]
+
+
 def test_addresses_are_compared_without_case(people: People, client: Client) -> None:
     """One mailbox is one account, however it is typed."""
     email = f"Mixed.Case-{secrets.token_hex(6)}@Example.COM"

@@ -48,6 +48,14 @@ def test_an_unknown_address_gets_no_mail(client: Client, mailbox: Mailbox) -> No
     assert mailbox.to(email) == []
 
 
+def test_mails_to_one_address_are_limited(people: People, client: Client) -> None:
+    """Nobody is flooded through us, and the answer does not tell."""
+    person = people.verified()
+    before = len(people.mailbox.to(person.email))
+    assert {forgot(client, person.email) for _ in range(8)} == {202}
+    assert len(people.mailbox.to(person.email)) == before + 5
+
+
 def test_a_suspended_user_cannot_come_back_by_mail(
     people: People, client: Client, superuser_url: str
 ) -> None:

@@ -11,6 +11,7 @@ from core.bootstrap import Core
 from tests.support.clients import Answer, Client
 from tests.support.people import People
 from tests.support.server import ServerProcess
+from tests.support.storage import query
 
 
 def refresh(client: Client, token: str, user_agent: str = "conformance/1") -> Answer:
@@ -70,6 +71,17 @@ def test_a_retry_in_the_grace_period_gets_the_same_successor(
     elsewhere = client.from_address("203.0.113.77")
     second = refresh(elsewhere, token)
     assert first.json()["refresh_token"] == second.json()["refresh_token"]
+
+
+def test_a_retry_in_the_grace_period_gives_a_suspended_user_nothing(
+    people: People, client: Client, superuser_url: str
+) -> None:
+    session = people.logged_in()
+    assert refresh(client, session.refresh).status == 200
+    suspend = "UPDATE users SET status = 'suspended' WHERE id = %s"
+    query(superuser_url, suspend, (session.person.user_id,))
+    answer = refresh(client, session.refresh)
+    assert (answer.status, answer.problem) == (401, "invalid-refresh-token")
 
 
 def test_another_client_in_the_grace_period_is_a_thief(people: People, client: Client) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from core.bootstrap import Core, build_core
 from handler.http.app import Application, create_app
-from tests.support.http_accounts import unlimited_app
+from tests.support.http_accounts import bearer, operations, unlimited_app
 from tests.support.http_probe import Reply, answer_json
 from tests.support.people import PASSWORD, random_email
 
@@ -35,6 +35,29 @@ def test_credential_routes_tell_their_limit_and_keep_it(core: Core) -> None:
     assert re.fullmatch(r'"address";r=0;t=\d+', replies[2].header("ratelimit") or "")
     assert 0 < int(replies[2].header("retry-after") or 0) <= 60
     assert answer_json(app, "POST", "/v1/auth/register", {}).status == 429
+    strict.close()
+
+
+def test_every_route_that_takes_credentials_or_sends_mail_has_the_limit(core: Core) -> None:
+    """One without it would be where the guessing goes on. A refresh token cannot be guessed."""
+    strict = build_core(replace(core.settings, limit_address_per_minute=1))
+    app = create_app(strict)
+    answer_json(app, "POST", "/v1/auth/login", {})
+    limited = {
+        path
+        for method, path, operation in operations(app.openapi())
+        if "requestBody" in operation
+        and answer_json(app, method, path, {}, headers=bearer("a.b.c")).status == 429
+    }
+    assert limited == {
+        "/v1/auth/login",
+        "/v1/auth/register",
+        "/v1/auth/verify-email",
+        "/v1/auth/verify-email/resend",
+        "/v1/auth/password/forgot",
+        "/v1/auth/password/reset",
+        "/v1/users/me/password",
+    }
     strict.close()
 
 
