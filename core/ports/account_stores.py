@@ -105,10 +105,6 @@ class CredentialStore(Protocol):
 class RegistrationStore(Protocol):
     def insert(self, registration: PendingRegistration) -> None: ...
 
-    def take(self, registration_id: UUID, *, now: datetime) -> PendingRegistration | None:
-        """Deletes and returns it; None when it is gone or expired."""
-        ...
-
     def pending(
         self, email_normalised: str, *, now: datetime, limit: int
     ) -> Sequence[PendingRegistration]:

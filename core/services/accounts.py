@@ -148,8 +148,10 @@ class Accounts:
         return user_id
 
     def _activate(self, uow: UnitOfWork, registration_id: UUID, now: datetime) -> UUID:
-        registration = uow.registrations.take(registration_id, now=now)
-        if registration is None:
+        # Not locked: of two links for one address that are followed at once, each would hold its
+        # own sign-up and wait for the other's. The address is unique, and that decides.
+        registration = uow.registrations.by_id(registration_id)
+        if registration is None or registration.expires_at <= now:
             raise InvalidCode
         user_id = self.ids.new()
         try:

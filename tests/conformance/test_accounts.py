@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.clients import Client
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, People, random_email
+from tests.support.server import ServerProcess
+from tests.support.storage import query
 
 
 def test_the_link_in_the_mail_makes_an_active_account(people: People, client: Client) -> None:
@@ -64,6 +67,31 @@ def test_a_code_activates_only_its_own_attempt(people: People, client: Client, o
         assert client.request("POST", "/v1/auth/login", json=login).status == status
     late = client.request("POST", "/v1/auth/verify-email", json=links["stranger"])
     assert (late.status, late.problem) == (400, "invalid-code")
+
+
+def test_two_links_followed_at_once_make_one_account(people: People, server: ServerProcess) -> None:
+    """Both belong to the same address: one wins, the other is void, and nobody waits."""
+    for _ in range(3):
+        email, codes = random_email(), []
+        for password in ("a passphrase of the first", "a passphrase of the second"):
+            people.register(email, password=password)
+            codes.append({"token": people.mailbox.last(email).token})
+        client, path = server.client(), "/v1/auth/verify-email"
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda code: client.request("POST", path, json=code), codes))
+        assert sorted(answer.status for answer in answers) == [200, 400]
+
+
+def test_a_link_is_void_when_its_sign_up_has_expired(
+    people: People, client: Client, superuser_url: str
+) -> None:
+    """A link that was sent again may be younger than what it is for."""
+    email, _ = people.register()
+    code = {"token": people.mailbox.last(email).token}
+    expire = "UPDATE pending_registrations SET expires_at = now() WHERE email_normalised = %s"
+    query(superuser_url, expire, (email,))
+    answer = client.request("POST", "/v1/auth/verify-email", json=code)
+    assert (answer.status, answer.problem) == (400, "invalid-code")
 
 
 def test_a_code_works_once(people: People, client: Client) -> None:

@@ -39,15 +39,6 @@ def _registration(row: Sequence[Any]) -> PendingRegistration:
 
 
 _INSERT = insert(pending_registrations)
-_TAKE = Lookup(
-    delete(pending_registrations)
-    .where(
-        pending_registrations.c.id == bindparam("registration_id"),
-        pending_registrations.c.expires_at > bindparam("now"),
-    )
-    .returning(*_COLUMNS),
-    _registration,
-)
 _PENDING = Lookup(
     select(*_COLUMNS)
     .where(
@@ -87,9 +78,6 @@ class PostgresRegistrations:
                 "expires_at": registration.expires_at,
             },
         )
-
-    def take(self, registration_id: UUID, *, now: datetime) -> PendingRegistration | None:
-        return _TAKE.one(self._connection, registration_id=registration_id, now=now)
 
     def pending(
         self, email_normalised: str, *, now: datetime, limit: int
