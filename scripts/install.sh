@@ -22,6 +22,7 @@ command -v "$python" >/dev/null 2>&1 ||
     stop "$python has no venv module; install it (on Debian and Ubuntu: apt install python3-venv)"
 
 mkdir -p "$(dirname "$venv")"
+[ -w "$(dirname "$venv")" ] || stop "$(cd "$(dirname "$venv")" && pwd) cannot be written, and $venv belongs there"
 exec 9>"$venv.lock"
 # The lock belongs to the open file, which this shell keeps.
 "$python" -c '

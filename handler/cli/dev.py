@@ -39,7 +39,8 @@ Examples:
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    # Whether it can be used is told by DataFolder, with its whole path.
+    type=click.Path(path_type=Path, readable=False),
     default=Path(".user-api"),
     show_default=True,
     help="Folder of database, key and mails; made if missing.",
