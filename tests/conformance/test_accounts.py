@@ -71,12 +71,12 @@ def test_a_code_activates_only_its_own_attempt(people: People, client: Client, o
 
 def test_two_links_followed_at_once_make_one_account(people: People, server: ServerProcess) -> None:
     """Both belong to the same address: one wins, the other is void, and nobody waits."""
+    client, path = server.client(), "/v1/auth/verify-email"
     for _ in range(3):
         email, codes = random_email(), []
         for password in ("a passphrase of the first", "a passphrase of the second"):
             people.register(email, password=password)
             codes.append({"token": people.mailbox.last(email).token})
-        client, path = server.client(), "/v1/auth/verify-email"
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda code: client.request("POST", path, json=code), codes))
         assert sorted(answer.status for answer in answers) == [200, 400]
