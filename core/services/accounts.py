@@ -189,7 +189,7 @@ class Accounts:
         user = principal.user
         columns = dict(changes)
         if "attributes" in columns:
-            columns["attributes"] = merge_patch(user.attributes, columns["attributes"] or {})
+            columns["attributes"] = merge_patch(user.attributes, columns["attributes"])
         check_profile(columns)
         # Without If-Match the version that was read still guards the merged attributes.
         expected = user.version if expected_version is None else expected_version

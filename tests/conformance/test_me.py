@@ -74,6 +74,16 @@ def test_a_merge_patch_changes_clears_and_merges(people: People, client: Client)
     assert client.request("GET", "/v1/users/me", token=token).json() == body
 
 
+def test_null_clears_the_attributes_too(people: People, client: Client) -> None:
+    """RFC 7396: what is not there any more is an empty object, as before the first one."""
+    token = people.logged_in().access
+    for attributes in ({"theme": "dark"}, None):
+        change = {"attributes": attributes}
+        answer = client.request("PATCH", "/v1/users/me", json=change, token=token)
+        assert answer.status == 200, answer.body
+    assert answer.json()["attributes"] == {}
+
+
 def test_a_stale_if_match_changes_nothing(people: People, client: Client) -> None:
     token = people.logged_in().access
     fresh = [("if-match", '"1"')]
