@@ -24,19 +24,6 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys:write"
 
 
-PERMISSIONS: Mapping[Permission, str] = {
-    Permission.USERS_READ: "Read and search users",
-    Permission.USERS_WRITE: "Create, invite and change users",
-    Permission.USERS_SUSPEND: "Suspend and reactivate users, revoke their sessions",
-    Permission.USERS_DELETE: "Delete users",
-    Permission.ROLES_READ: "Read roles and who holds them",
-    Permission.ROLES_WRITE: "Create, change and delete roles",
-    Permission.ROLES_GRANT: "Grant and withdraw roles",
-    Permission.AUDIT_READ: "Read the audit log",
-    Permission.KEYS_READ: "Read signing keys",
-    Permission.KEYS_WRITE: "Rotate signing keys",
-}
-
 ADMIN_ROLE = "admin"
 
 BUILT_IN_ROLES: Mapping[str, tuple[Permission, ...]] = {

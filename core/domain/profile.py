@@ -55,8 +55,6 @@ _RULES: Mapping[str, Callable[[str], str | None]] = {
     "picture": _matching(_PICTURE, "must be an https URL of at most 2,048 characters"),
 }
 
-PROFILE_FIELDS = (*_RULES, "attributes")
-
 
 def check_profile(changes: Mapping[str, object]) -> None:
     """Checks profile fields by name; `None` clears a field and is always allowed.

@@ -25,8 +25,6 @@ class UserStore(Protocol):
 
     def by_email(self, email_normalised: str) -> User | None: ...
 
-    def username_taken(self, username: str) -> bool: ...
-
     def update(
         self,
         user_id: UUID,
@@ -148,8 +146,4 @@ class AccessStore(Protocol):
 
         Raises NotFound when there is no such role.
         """
-        ...
-
-    def holders(self, role: str) -> int:
-        """How many active users hold it."""
         ...

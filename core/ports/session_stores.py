@@ -68,8 +68,6 @@ class PrincipalStore(Protocol):
 
     def current_epoch(self) -> int: ...
 
-    def epoch_allows(self, epoch: int, issued_at: datetime) -> bool: ...
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:

@@ -10,7 +10,6 @@ import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.access import BUILT_IN_ROLES
-from core.domain.user import UserStatus
 from core.errors import NotFound
 from core.ports.storage import SigningKey
 from tests.support.clock import START
@@ -53,17 +52,6 @@ def test_a_role_that_does_not_exist_is_not_found(storage: PostgresStorage) -> No
             uow.access.grant(user.id, "emperor", granted_by=None, now=START)
         assert uow.access.grant(user.id, "auditor", granted_by=None, now=START)
         uow.commit()
-
-
-def test_only_active_holders_count(storage: PostgresStorage) -> None:
-    """A suspended administrator is no administrator."""
-    active, suspended = insert_user(storage), insert_user(storage, status=UserStatus.SUSPENDED)
-    with storage.write(CONTEXT) as uow:
-        before = uow.access.holders("support")
-        for user in (active, suspended):
-            uow.access.grant(user.id, "support", granted_by=None, now=START)
-        assert uow.access.holders("support") == before + 1
-        assert uow.access.holders("emperor") == 0
 
 
 def test_the_first_erasure_request_sets_the_date(storage: PostgresStorage) -> None:

@@ -35,11 +35,6 @@ _GRANT = select(
     exists().where(roles.c.name == bindparam("role_name")),
     select(func.count()).select_from(_raised).scalar_subquery(),
 )
-_HOLDERS = (
-    select(func.count())
-    .select_from(user_roles.join(users, user_roles.c.user_id == users.c.id))
-    .where(user_roles.c.role == bindparam("role_name"), users.c.status == "active")
-)
 
 
 class PostgresAccess:
@@ -55,6 +50,3 @@ class PostgresAccess:
         if not known:
             raise NotFound
         return bool(granted)
-
-    def holders(self, role: str) -> int:
-        return int(self._connection.execute(_HOLDERS, {"role_name": role}).scalar_one())

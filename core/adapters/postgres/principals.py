@@ -73,7 +73,6 @@ PRINCIPAL: Lookup[Principal] = Lookup(
 )
 
 _CURRENT_EPOCH = select(func.max(recovery_epochs.c.epoch))
-_REFUSED = select(covered_by_later_epoch(bindparam("epoch"), bindparam("issued_at")))
 
 
 class PostgresPrincipals:
@@ -96,7 +95,3 @@ class PostgresPrincipals:
 
     def current_epoch(self) -> int:
         return int(self._connection.execute(_CURRENT_EPOCH).scalar_one())
-
-    def epoch_allows(self, epoch: int, issued_at: datetime) -> bool:
-        refused = self._connection.execute(_REFUSED, {"epoch": epoch, "issued_at": issued_at})
-        return not refused.scalar_one()

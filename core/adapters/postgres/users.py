@@ -26,7 +26,6 @@ _USER_BY_EMAIL: Lookup[User] = Lookup(
 # Without a conflict target it covers each unique constraint, and leaves the transaction usable.
 _INSERT = insert(users).on_conflict_do_nothing().returning(users.c.id)
 _EMAIL_TAKEN = select(exists().where(users.c.email_normalised == bindparam("email_normalised")))
-_USERNAME_TAKEN = select(exists().where(users.c.username_normalised == bindparam("name")))
 _MARK_VERIFIED = (
     update(users)
     .where(
@@ -94,10 +93,6 @@ class PostgresUsers:
 
     def by_email(self, email_normalised: str) -> User | None:
         return _USER_BY_EMAIL.one(self._connection, email_normalised=email_normalised)
-
-    def username_taken(self, username: str) -> bool:
-        found = self._connection.execute(_USERNAME_TAKEN, {"name": username.lower()})
-        return bool(found.scalar_one())
 
     def update(
         self,
