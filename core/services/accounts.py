@@ -17,7 +17,14 @@ from core.domain.profile import check_profile, merge_patch
 from core.domain.requests import RequestContext
 from core.domain.session import RevokeReason
 from core.domain.user import NewUser, User, UserStatus
-from core.errors import EmailTaken, InvalidCode, SignUpClosed, UsernameTaken, VersionMismatch
+from core.errors import (
+    EmailTaken,
+    InvalidCode,
+    SignUpClosed,
+    Unauthenticated,
+    UsernameTaken,
+    VersionMismatch,
+)
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
@@ -205,24 +212,34 @@ class Accounts:
             uow.commit(changed)
         return changed
 
-    def deactivate(self, context: RequestContext, principal: Principal) -> datetime:
+    def deactivate(
+        self, context: RequestContext, principal: Principal, *, expected_version: int | None
+    ) -> datetime:
         """Closes the account at once, ends its sessions and asks for its erasure.
 
         Returns:
             When the erasure is due.
 
         Raises:
-            VersionMismatch: the account was changed at the same moment.
+            VersionMismatch: the account has another version than expected.
+            Unauthenticated: the session was ended at the same moment, perhaps by the same request.
         """
         user = principal.user
         now = self.clock.now()
         with self.storage.write(context) as uow:
             closed = uow.users.update(
-                user.id, {"status": UserStatus.DEACTIVATED}, expected_version=None, now=now
+                user.id,
+                {"status": UserStatus.DEACTIVATED},
+                expected_version=expected_version,
+                now=now,
             )
             if closed is None:
                 raise VersionMismatch
-            uow.sessions.revoke_all(user.id, reason=RevokeReason.DEACTIVATED, now=now)
+            # Waits for a login in progress, whose session would outlive the account.
+            uow.credentials.password_hash(user.id)
+            ended = uow.sessions.revoke_all(user.id, reason=RevokeReason.DEACTIVATED, now=now)
+            if principal.session_id not in ended:
+                raise Unauthenticated
             due_at = uow.erasures.request(
                 user.id, now=now, due_at=now + self.settings.erasure_grace
             )

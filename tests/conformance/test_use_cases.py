@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -11,12 +13,18 @@ import pytest
 from core.bootstrap import Core, build_core
 from core.domain.requests import RequestContext
 from core.domain.session import Tokens
-from core.errors import InvalidCredentials, InvalidInput, TooManyRequests, VersionMismatch
+from core.errors import (
+    InvalidCredentials,
+    InvalidInput,
+    TooManyRequests,
+    Unauthenticated,
+    VersionMismatch,
+)
 from core.ports.security import PasswordCheck, PasswordHasher
 from tests.support.clients import random_address
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
-from tests.support.storage import query
+from tests.support.storage import new_session, query
 
 WRONG = "this is not the password"
 NEW = "an entirely different sentence"
@@ -128,6 +136,45 @@ def test_a_change_of_what_was_read_before_another_change_is_refused(core: Core, 
     change("one")
     with pytest.raises(VersionMismatch):
         change("two")
+
+
+def test_an_account_that_changed_meanwhile_is_not_closed(core: Core, email: str) -> None:
+    """If-Match is judged in the statement that closes it."""
+    principal = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+    changes = {"display_name": "Ada"}
+    core.accounts.change_profile(anywhere(), principal, changes=changes, expected_version=None)
+    stale = principal.user.version
+    with pytest.raises(VersionMismatch):
+        core.accounts.deactivate(anywhere(), principal, expected_version=stale)
+    log_in(core, email, PASSWORD)
+
+
+def test_an_account_is_closed_once(core: Core, email: str, mailbox: Mailbox) -> None:
+    """Whoever presses twice gets one mail, and counts once."""
+    owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+    core.accounts.deactivate(anywhere(), owner, expected_version=None)
+    with pytest.raises(Unauthenticated):
+        core.accounts.deactivate(anywhere(), owner, expected_version=None)
+    assert len(mailbox.to(email)) == 1
+
+
+def test_closing_an_account_ends_a_login_in_progress_too(
+    core: Core, email: str, superuser_url: str
+) -> None:
+    """Its session would be there again if the account were ever reopened."""
+    owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+    with ThreadPoolExecutor(1) as pool:
+        with core.storage.write(anywhere()) as login:
+            login.credentials.password_hash(owner.user.id)
+            closing_it = pool.submit(
+                core.accounts.deactivate, anywhere(), owner, expected_version=None
+            )
+            time.sleep(0.2)
+            login.sessions.insert(new_session(owner.user.id, started=core.clock.now()))
+            login.commit()
+        closing_it.result(timeout=5)
+    alive = "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL"
+    assert query(superuser_url, alive, (str(owner.user.id),)) == [(0,)]
 
 
 def test_a_new_password_by_mail_ends_the_strangers_siege(

@@ -112,8 +112,11 @@ def change_me(call: Signed, body: ProfilePatch) -> Response:
 def delete_me(call: Signed) -> Response:
     """Close one's own account at once, and have it erased after a time of grace."""
     principal = call.principal
-    expected_version(call.request, principal.user.version)
-    due_at = call.core.accounts.deactivate(call.context(), principal)
+    due_at = call.core.accounts.deactivate(
+        call.context(),
+        principal,
+        expected_version=expected_version(call.request, principal.user.version),
+    )
     body = Deactivation(status="deactivated", erasure_due_at=timestamp(due_at))
     return json_response(body, status=202)
 
