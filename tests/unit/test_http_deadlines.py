@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from handler.http.middleware.bodies import MAX_BODY_BYTES
-from tests.support.http_layers import build, get, wrapped
+from tests.support.http_layers import SETTINGS, build, get, wrapped
 from tests.support.http_probe import Reply, answer, ask
 
 
@@ -85,6 +85,29 @@ def test_a_slow_answer_is_given_up_while_its_thread_goes_on(
     assert time.monotonic() - started < 3
     assert ended.is_set()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_what_was_given_up_before_it_began_is_never_done() -> None:
+    """Else a queue of requests that were answered 503 is worked off when the database is back."""
+    go_on = threading.Event()
+    begun: list[int] = []
+
+    def work() -> None:
+        begun.append(1)
+        go_on.wait(10)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await run_sync(work)
+
+    async def story() -> list[Reply]:
+        layered = wrapped(app)
+        replies = await asyncio.gather(*(ask(layered, "GET", "/") for _ in range(9)))
+        go_on.set()
+        await asyncio.sleep(0.2)
+        return replies
+
+    assert {reply.status for reply in asyncio.run(story())} == {503}
+    assert len(begun) == SETTINGS.database_pool_size
 
 
 def test_a_failure_after_the_deadline_is_logged(caplog: pytest.LogCaptureFixture) -> None:

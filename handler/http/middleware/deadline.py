@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler.http.exchange import exchange_of
@@ -18,7 +19,8 @@ class Deadline:
     """408 when the body was too slow, 503 when we were.
 
     A thread cannot be cancelled: its endpoint runs on to the deadline of its statement, keeping
-    its place among the threads, and what it answers is dropped.
+    its place among the threads, and what it answers is dropped. Who still waits for a thread gives
+    up: nothing is done for nobody, and a database that comes back finds no queue.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -31,7 +33,8 @@ class Deadline:
             await self._app(scope, receive, send)
             return
         gate = _Gate(send)
-        task = asyncio.ensure_future(self._app(scope, receive, gate.send))
+        patience = CancelScope()
+        task = asyncio.ensure_future(self._answer(scope, receive, gate.send, patience))
         try:
             await asyncio.wait((task,), timeout=self._seconds)
             if not task.done() and gate.started:
@@ -46,9 +49,17 @@ class Deadline:
             task.cancel()
         else:
             self._abandon(task)
+            # anyio shields a thread at work from this, and not from `task.cancel()`.
+            patience.cancel()
         if not task.done() and not gate.started:
             gate.closed = True
             await self._refuse(scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, patience: CancelScope
+    ) -> None:
+        with patience:
+            await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if exchange_of(scope).body_awaited:
