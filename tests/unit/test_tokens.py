@@ -264,6 +264,23 @@ def test_what_is_remembered_expires_too(service: Issuer) -> None:
     assert not service.accepts(token)
 
 
+def test_what_is_remembered_is_the_whole_token(service: Issuer) -> None:
+    """That a token was verified before helps nobody who changes any part of it."""
+    token = service.issue()
+    assert service.accepts(token)
+    header, payload, signature = token.split(".")
+    other = segment(service.payload(sub=str(uuid4())))
+    for parts in (
+        (header, payload, signature[::-1]),
+        (header, payload, ""),
+        (header, payload, signature[:-2]),
+        (header, other, signature),
+        (segment({"alg": "none", "typ": "at+jwt"}), payload, signature),
+    ):
+        assert not service.accepts(".".join(parts))
+    assert service.accepts(token)
+
+
 def test_claims_of_a_later_version_do_no_harm(service: Issuer) -> None:
     """During an upgrade the old version reads tokens of the new one."""
     token = service.forge(service.header(), service.payload(cnf={"jkt": "x"}))
