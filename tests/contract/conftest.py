@@ -1,4 +1,4 @@
-"""Fixtures of the storage's suites."""
+"""Fixtures of the storage's and the mailers' suites."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
 from tests.support.clock import FixedClock
+from tests.support.smtp_relay import Relay, smtp_relay
 from tests.support.storage import Opened, RecordedMetrics, opened
 
 
@@ -33,3 +34,9 @@ def clock(opened_storage: Opened) -> FixedClock:
 def metrics(opened_storage: Opened) -> RecordedMetrics:
     """What `storage` has reported."""
     return opened_storage.metrics
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    with smtp_relay() as running:
+        yield running

@@ -1,32 +1,18 @@
-"""SMTP: encryption, login, what a relay's refusals mean, and one deadline for it all."""
+"""SMTP: encryption, login, and what a relay's refusals mean."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from core.adapters.mail.compose import Sender
-from core.adapters.mail.smtp import Security, SmtpMailer, SmtpServer
-from core.ports.messaging import Mail, MailFailed, MailTemplate
+from core.adapters.mail.smtp import Security
 from tests.support.certificates import certificate
-from tests.support.smtp_relay import Relay, converse, drip, scripted_relay, smtp_relay
-
-SENDER = Sender.parse("Example <no-reply@example.com>")
-MAIL = Mail(
-    template=MailTemplate.PASSWORD_CHANGED,
-    to="Ada.Lovelace@example.com",
-    message_id="01890a5d-ac96-774b-bcce-b302099a8057",
-    variables={"reset_link": "https://id.example.com/account/reset"},
-)
-TIMEOUT = 1.0
+from tests.support.smtp_relay import Relay, scripted_relay, smtp_relay
+from tests.support.smtp_sending import MAIL, TIMEOUT, failure, mailer
 
 
 @pytest.fixture(scope="module")
@@ -34,37 +20,10 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
     return certificate(tmp_path_factory.mktemp("tls"), address="127.0.0.1")
 
 
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    with smtp_relay() as running:
-        yield running
-
-
-def mailer(
-    port: int,
-    *,
-    security: Security = Security.NONE,
-    login: tuple[str, str] | None = None,
-    tls: ssl.SSLContext | None = None,
-    timeout: float = 10.0,
-) -> SmtpMailer:
-    username, password = login or (None, None)
-    server = SmtpServer(
-        host="127.0.0.1", port=port, security=security, username=username, password=password
-    )
-    return SmtpMailer(server=server, sender=SENDER, timeout=timeout, tls=tls)
-
-
 def encrypting_relay(security: Security, tls: ssl.SSLContext) -> AbstractContextManager[Relay]:
     if security is Security.STARTTLS:
         return smtp_relay(starttls=tls)
     return smtp_relay(implicit_tls=tls)
-
-
-def failure(sending: SmtpMailer) -> MailFailed:
-    with pytest.raises(MailFailed) as caught:
-        sending.send(MAIL)
-    return caught.value
 
 
 # --- encryption and login ----------------------------------------------------------------------
@@ -199,105 +158,3 @@ def test_a_relay_that_hangs_up_is_tried_again() -> None:
     """A connection that ends half-way is temporary."""
     with scripted_relay(lambda caller: caller.close()) as port:
         assert not failure(mailer(port)).permanent
-
-
-# --- the deadline ------------------------------------------------------------------------------
-
-GREETING = b"220 relay.example.com\r\n"
-POLITE = {b"EHLO": b"250 relay.example.com\r\n", b"MAIL": b"250 OK\r\n", b"RCPT": b"250 OK\r\n"}
-
-
-def silent(caller: socket.socket) -> None:
-    """Takes the connection and says nothing."""
-    caller.recv(1)
-
-
-def dripping(caller: socket.socket) -> None:
-    """Greets for three times as long, a byte well within any single timeout."""
-    drip(caller, GREETING[:4] + b"x" * 60, pause=TIMEOUT / 20)
-
-
-def silent_after_data(caller: socket.socket) -> None:
-    """Takes the mail and never says whether it did."""
-    caller.sendall(GREETING)
-    converse(caller, {**POLITE, b"DATA": b"354 go on\r\n"})
-
-
-def silent_in_handshake(caller: socket.socket) -> None:
-    """Agrees to STARTTLS and then says nothing."""
-    offer = {b"EHLO": b"250-relay.example.com\r\n250 STARTTLS\r\n", b"STARTTLS": b"220 go\r\n"}
-    caller.sendall(GREETING)
-    converse(caller, offer)
-
-
-@pytest.mark.parametrize(
-    ("part", "security"),
-    [
-        (silent, Security.NONE),
-        (silent, Security.IMPLICIT),
-        (dripping, Security.NONE),
-        (silent_after_data, Security.NONE),
-        (silent_in_handshake, Security.STARTTLS),
-    ],
-)
-def test_one_deadline_bounds_it_all(
-    part: Callable[[socket.socket], None], security: Security
-) -> None:
-    """However a relay dawdles, the worker is free again when MAIL_TIMEOUT is over."""
-    with scripted_relay(part) as port:
-        started = time.monotonic()
-        refusal = failure(mailer(port, security=security, timeout=TIMEOUT))
-        took = time.monotonic() - started
-    assert not refusal.permanent
-    assert took < TIMEOUT + 1.0
-
-
-def test_a_mail_given_up_is_not_sent_after_all() -> None:
-    """A relay that has greeted at last, after the deadline, gets nothing: the worker tries anew."""
-    words: list[bytes] = []
-
-    def late(caller: socket.socket) -> None:
-        drip(caller, GREETING, pause=TIMEOUT * 1.3 / len(GREETING))
-        converse(caller, {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}, heard=words)
-
-    with scripted_relay(late) as port:
-        failure(mailer(port, timeout=TIMEOUT))
-        wait_for_the_attempt_to_end()
-    assert words == []
-
-
-def test_a_slow_name_lookup_counts(monkeypatch: pytest.MonkeyPatch, relay: Relay) -> None:
-    """A dead name server does not hold the worker, and its late answer sends no mail."""
-    look_up = socket.getaddrinfo
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        time.sleep(TIMEOUT * 1.3)
-        return look_up(*args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-    started = time.monotonic()
-    assert not failure(mailer(relay.port, timeout=TIMEOUT)).permanent
-    assert time.monotonic() - started < TIMEOUT + 0.2
-    wait_for_the_attempt_to_end()
-    assert relay.deliveries == []
-
-
-def wait_for_the_attempt_to_end() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "smtp":
-            thread.join(5)
-            assert not thread.is_alive()
-
-
-def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
-    """A relay that took the mail but not the goodbye does not get the mail twice."""
-
-    def taker(caller: socket.socket) -> None:
-        replies = {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}
-        caller.sendall(GREETING)
-        converse(caller, replies)
-
-    with scripted_relay(taker) as port:
-        started = time.monotonic()
-        mailer(port, timeout=5).send(MAIL)
-        assert time.monotonic() - started < 2

@@ -153,3 +153,13 @@ def query(url: str, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def sql(storage: PostgresStorage, statement: str) -> object:
+    """One statement through the pool and the deadlines of the storage."""
+    with storage.read() as stores:
+        return stores.users._connection.exec_driver_sql(statement).scalar()
+
+
+def works(storage: PostgresStorage) -> bool:
+    return sql(storage, "SELECT 1") == 1

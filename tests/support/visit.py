@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    expect,
+)
 
 from tests.support.clients import random_address
+from tests.support.people import People
 
 WAIT_MS = 10_000
 FLAGS = [
@@ -101,3 +110,12 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
         yield visit
     finally:
         context.close()
+
+
+def expect_heading(visit: Visit, name: str) -> None:
+    expect(visit.page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def log_in(people: People, email: str, password: str) -> int:
+    body = {"identifier": email, "password": password}
+    return people.client.request("POST", "/v1/auth/login", json=body).status

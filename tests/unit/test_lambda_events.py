@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 from handler.http.client_address import scope_client_address
 from handler.http.exchange import Head
 from handler.http.protocol import BoundedHttpProtocol
-from handler.lambda_events import NormalisedRequest, normalise, render
-from handler.lambda_forms import FORMS, MalformedEvent, UnknownEvent, form_of
+from handler.lambda_events import NormalisedRequest, normalise
+from handler.lambda_forms import FORMS, form_of
 from tests.support.asgi_server import exchange, serving
-from tests.support.lambda_events import EVENT_BUILDERS, behind_alb, response_of
+from tests.support.lambda_events import EVENT_BUILDERS, behind_alb
 
 each_form = pytest.mark.parametrize("form", EVENT_BUILDERS)
 
@@ -213,183 +212,6 @@ def test_every_form_has_its_builder() -> None:
     assert [form_of(builder("GET", "/", [], b"")).name for builder in EVENT_BUILDERS.values()] == [
         form.name for form in FORMS
     ]
-
-
-HTTP_API = {
-    "version": "2.0",
-    "rawPath": "/a/b",
-    "headers": {},
-    "requestContext": {"domainName": "id.execute-api.us-east-1.amazonaws.com", "http": {}},
-}
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        None, [], "x", 1, {}, {"requestContext": None}, {"requestContext": []}, HTTP_API,
-        {"Records": [{"eventSource": "aws:s3"}]}, {"httpMethod": "GET", "path": "/"},
-        {"requestContext": {"elb": {}}, "headers": {}, "path": "/", "httpMethod": "GET"},
-        {"version": "2.0", "requestContext": {"domainName": 5}},
-    ],
-)  # fmt: skip
-def test_another_event_is_refused_by_name(event: Any) -> None:
-    """An event that is no request here is an error that names what would be one."""
-    with pytest.raises(UnknownEvent, match="alb-multi-value, function-url"):
-        normalise(event)
-
-
-def spoiled(form: str, path: str, value: object) -> dict[str, Any]:
-    event = EVENT_BUILDERS[form]("POST", "/a?b=c", [("A", "b"), ("Cookie", "c=d")], b"e")
-    inner: Any = event
-    *way, last = path.split(".")
-    for step in way:
-        inner = inner[step]
-    inner[last] = value
-    return event
-
-
-ALB_WRONG: list[tuple[str, Any]] = [
-    ("httpMethod", None), ("httpMethod", 1), ("httpMethod", "GET\r\nX: y"), ("httpMethod", ""),
-    ("path", 1), ("path", "nowhere"), ("path", "/a b"), ("path", "/a?b"), ("path", "/a\r\n"),
-    ("path", "/\u00e9"), ("path", "*"), ("path", []),
-    ("multiValueQueryStringParameters", []), ("multiValueQueryStringParameters", {"a": "b"}),
-    ("multiValueQueryStringParameters", {"a": [1]}),
-    ("multiValueQueryStringParameters", {"a b": ["c"]}),
-    ("multiValueHeaders", "x"), ("multiValueHeaders", {"a": None}),
-    ("multiValueHeaders", {"a": ["b", 3]}), ("multiValueHeaders", {"a": ["b\r\nc: d"]}),
-    ("multiValueHeaders", {"a b": ["c"]}), ("multiValueHeaders", {"": ["c"]}),
-    ("multiValueHeaders", {"a": ["\ud800"]}), ("multiValueHeaders", {"\u00e9": ["c"]}),
-    ("body", 1), ("body", {}), ("body", "\udfff"),
-    ("isBase64Encoded", "true"), ("isBase64Encoded", 1),
-]  # fmt: skip
-URL_WRONG: list[tuple[str, Any]] = [
-    ("requestContext.http", None), ("requestContext.http", []),
-    ("requestContext.http.method", None), ("requestContext.http.sourceIp", 4),
-    ("rawPath", 1), ("rawPath", "a"), ("rawQueryString", {}), ("rawQueryString", "a b"),
-    ("headers", []), ("headers", {"a": ["b"]}), ("headers", {"a": None}),
-    ("headers", {"a\n": "b"}),
-    ("cookies", "c=d"), ("cookies", [1]), ("cookies", ["a\r\nb: c"]),
-    ("body", 1), ("isBase64Encoded", "x"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("form", "path", "value"),
-    [("alb-multi-value", *case) for case in ALB_WRONG]
-    + [("function-url", *case) for case in URL_WRONG],
-)
-def test_a_malformed_event_is_a_refusal(form: str, path: str, value: Any) -> None:
-    """What AWS would never send gets a 400 that repeats nothing of it, and crashes nothing."""
-    with pytest.raises(MalformedEvent, match=r"^[A-Za-z0-9 ]+ is malformed$"):
-        normalise(spoiled(form, path, value))
-
-
-@pytest.mark.parametrize("text", ["e", "ee=e", "!!!!", "e30=\n", "e30", "\u00e9===", "ZQ==ZQ=="])
-def test_invalid_base64_is_a_refusal(text: str) -> None:
-    """A body that is no base64 is refused, not guessed at."""
-    event = spoiled("alb-multi-value", "body", text) | {"isBase64Encoded": True}
-    with pytest.raises(MalformedEvent, match="the body is malformed"):
-        normalise(event)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-FIELDS = {
-    "alb-multi-value": "httpMethod path multiValueQueryStringParameters multiValueHeaders body "
-    "isBase64Encoded requestContext",
-    "function-url": "rawPath rawQueryString headers cookies body isBase64Encoded version "
-    "requestContext requestContext.http requestContext.http.sourceIp",
-}
-
-
-@each_form
-@given(data=st.data())
-def test_no_event_crashes_the_reader(form: str, data: st.DataObject) -> None:
-    """Any JSON in any field is a request or one of the two refusals."""
-    event = spoiled(form, data.draw(st.sampled_from(FIELDS[form].split())), data.draw(JSON))
-    with contextlib.suppress(MalformedEvent, UnknownEvent):
-        assert normalise(event).scope()["path"].startswith("/")
-
-
-def answer(
-    form: str, *, status: int = 200, kind: str = "application/json", body: bytes = b"{}",
-    method: str = "GET", headers: Pairs | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    pairs = [("content-type", kind), *(headers or [])]
-    encoded = [(name.encode(), value.encode()) for name, value in pairs]
-    (found,) = (each for each in FORMS if each.name == form)
-    result = render(found, method=method, status=status, headers=encoded, body=body)
-    back: dict[str, Any] = json.loads(json.dumps(result))
-    return back
-
-
-@each_form
-@pytest.mark.parametrize(
-    ("kind", "body", "plain"),
-    [
-        ("application/json", b"{}", True),
-        ("application/problem+json", '{"a":"\u00e9"}'.encode(), True),
-        ("Text/HTML; charset=utf-8", b"<p>", True),
-        ("image/svg+xml", b"<svg/>", True),
-        ("application/octet-stream", b"abc", False),
-        ("image/png", b"\x89PNG", False),
-        ("text/plain", b"\xff\xfe", False),
-        ("", b"abc", False),
-    ],
-)
-def test_text_goes_plain_and_the_rest_as_base64(
-    form: str, kind: str, body: bytes, plain: bool
-) -> None:
-    """Every byte of an answer reaches the client; text stays readable in the event."""
-    result = answer(form, kind=kind, body=body)
-    assert result["isBase64Encoded"] is not plain
-    assert response_of(result)[2] == body
-
-
-@each_form
-def test_a_compressed_text_is_no_text(form: str) -> None:
-    """An encoded body goes as base64, whatever its type says."""
-    result = answer(form, headers=[("content-encoding", "gzip")])
-    assert (result["isBase64Encoded"], response_of(result)[2]) == (True, b"{}")
-
-
-@each_form
-def test_every_cookie_and_every_header_arrives(form: str) -> None:
-    """Several Set-Cookie stay several (mangum issue 185); repeated headers keep all values."""
-    cookies = [("set-cookie", "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT"), ("set-cookie", "b=2")]
-    sent = [*cookies, ("link", "<a>"), ("vary", "origin"), ("link", "<b>"), ("x-one", "1")]
-    _, headers, _ = response_of(answer(form, headers=sent))
-    assert [each for each in headers if each[0] == "set-cookie"] == cookies
-    assert ", ".join(value for name, value in headers if name == "link") == "<a>, <b>"
-    assert {("vary", "origin"), ("x-one", "1")} < set(headers)
-
-
-@each_form
-@pytest.mark.parametrize(
-    ("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)]
-)
-def test_an_answer_without_body_has_none(form: str, method: str, status: int) -> None:
-    """HEAD, 204 and 304 have no body (RFC 9110 section 6.4.1), but keep their headers."""
-    result = answer(form, method=method, status=status, kind="a/b", headers=[("etag", '"7"')])
-    assert response_of(result)[0] == status
-    assert (result["body"], result["isBase64Encoded"]) == ("", False)
-    assert ("etag", '"7"') in response_of(result)[1]
-
-
-@each_form
-def test_headers_of_a_connection_stay_behind(form: str) -> None:
-    """A function has no connection to its client to say anything about."""
-    _, headers, _ = response_of(answer(form, headers=[("connection", "close"), ("x", "y")]))
-    assert [name for name, _ in headers] == ["content-type", "x"]
-
-
-def test_a_load_balancer_gets_a_description() -> None:
-    """The ALB wants code and phrase in `statusDescription`."""
-    assert answer("alb-multi-value", status=404)["statusDescription"] == "404 Not Found"
-    assert answer("alb-multi-value", status=299)["statusDescription"] == "299 Unknown"
 
 
 def test_the_scope_is_an_asgi_scope() -> None:
