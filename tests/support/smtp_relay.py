@@ -154,14 +154,22 @@ def scripted_relay(part: Callable[[socket.socket], None]) -> Iterator[int]:
                 callers.append(caller)
                 threading.Thread(target=play, args=(caller,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield listener.getsockname()[1]
     finally:
-        for open_socket in (listener, *callers):
-            with suppress(OSError):
-                open_socket.shutdown(socket.SHUT_RDWR)
-            open_socket.close()
+        _hang_up(listener)
+        # Who called last may not be among the callers yet.
+        accepting.join(START_SECONDS)
+        for caller in callers:
+            _hang_up(caller)
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+    line.close()
 
 
 def converse(
