@@ -57,7 +57,11 @@ class AccountKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class LoginCandidate:
     """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that
-    address."""
+    address.
+
+    `sign_up_hash` is the password of that sign-up, beside a user too: anybody may have signed up
+    with the address again, and must not find out that it has an account.
+    """
 
     kind: AccountKind
     id: UUID
@@ -65,6 +69,7 @@ class LoginCandidate:
     email_verified: bool
     password_hash: str | None
     known_address: bool
+    sign_up_hash: str | None
 
 
 class CredentialStore(Protocol):

@@ -64,20 +64,25 @@ class Authentication:
         """Password login by email or username.
 
         Two commits: no connection is held while the hash is computed.
-                Raises:
-                    InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
-                    EmailNotVerified: only after the right password.
-                    TooManyRequests, Overloaded
+
+        Raises:
+            InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
+            EmailNotVerified: only after the right password, be it of an unverified user or of a
+                sign-up, whether or not the address has an account beside it.
+            TooManyRequests, Overloaded
         """
         candidate, buckets = self._admit(context, identifier)
         # What is longer than any password could be is cut: it cannot match, at the same cost.
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
         check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
-        if candidate is None or not check.matches or not _may_log_in(candidate):
-            self._record_failure(context, candidate, reason="refused")
-            raise InvalidCredentials
-        if candidate.kind is AccountKind.PENDING or not candidate.email_verified:
-            self._record_failure(context, candidate, reason="unverified")
+        if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
+            # Each refusal costs this second hash, or its time would tell who has signed up.
+            sign_up = self.hasher.verify(candidate.sign_up_hash if candidate else None, typed)
+            refused = EmailNotVerified if sign_up.matches else InvalidCredentials
+            self._record_failure(context, candidate, refused)
+            raise refused
+        if not candidate.email_verified:
+            self._record_failure(context, candidate, EmailNotVerified)
             raise EmailNotVerified
         new_hash = self.hasher.hash(typed) if check.rehash else None
         return self._open_session(context, candidate, buckets, new_hash)
@@ -94,13 +99,16 @@ class Authentication:
                 address_key=self.throttling.address_key(context),
                 now=now,
             )
-            account = str(candidate.id) if candidate else f"typed:{email or username}"
+            # A sign-up has no counter of its own: each new one would begin anew, and only where
+            # there is no account.
+            known = candidate is not None and candidate.kind is AccountKind.USER
+            account = str(candidate.id) if candidate and known else f"typed:{email or username}"
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
             exceeded = uow.throttles.charge(buckets, now=now)
             if exceeded and exceeded.first:
-                subject = candidate.id if candidate and candidate.kind is AccountKind.USER else None
+                subject = candidate.id if candidate and known else None
                 policy: dict[str, object] = {"policy": exceeded.bucket.policy}
                 uow.record(
                     Event(
@@ -115,11 +123,15 @@ class Authentication:
         return candidate, buckets
 
     def _record_failure(
-        self, context: RequestContext, candidate: LoginCandidate | None, *, reason: str
+        self,
+        context: RequestContext,
+        candidate: LoginCandidate | None,
+        refused: type[EmailNotVerified | InvalidCredentials],
     ) -> None:
         known = candidate is not None and candidate.kind is AccountKind.USER
         subject = candidate.id if candidate and known else None
         with self.storage.write(context) as uow:
+            reason = "unverified" if refused is EmailNotVerified else "refused"
             details: dict[str, object] = {"reason": reason}
             uow.record(
                 Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
@@ -176,10 +188,6 @@ class Authentication:
             )
             uow.commit()
         return tokens
-
-
-def _may_log_in(candidate: LoginCandidate) -> bool:
-    return candidate.kind is AccountKind.PENDING or candidate.status is UserStatus.ACTIVE
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

@@ -49,7 +49,7 @@ def test_a_known_address_gets_a_notice_and_keeps_its_account(
     assert not any("#token=" in link for link in mail.links)
     people.log_in(person)
     stranger = {"identifier": person.email, "password": "a stranger's own passphrase"}
-    assert client.request("POST", "/v1/auth/login", json=stranger).status == 401
+    assert client.request("POST", "/v1/auth/login", json=stranger).status == 403
 
 
 @pytest.mark.parametrize("owners", ["first", "last"])

@@ -71,6 +71,29 @@ def test_unverified_is_told_only_after_the_right_password(people: People) -> Non
     assert (wrong.status, wrong.problem) == (401, "invalid-credentials")
 
 
+def test_signing_up_again_does_not_tell_who_has_an_account(people: People) -> None:
+    """Whoever signs up with any address is told at a login that it is not verified, no more."""
+    mine = "a stranger's own passphrase"
+    known, unknown = people.verified().email, random_email()
+    answers = []
+    for email in (known, unknown):
+        people.register(email, password=mine)
+        answers.append(log_in(people.client, email, mine))
+    assert (answers[0].status, answers[0].problem) == (403, "email-not-verified")
+    assert told(answers[0]) == told(answers[1])
+
+
+def test_signing_up_again_gives_no_guesses_back(people: People) -> None:
+    """Else the limit would tell who has an account."""
+    known, unknown = people.verified().email, random_email()
+    for email in (known, unknown):
+        client = people.client.from_address(random_address())
+        for _ in range(10):
+            assert log_in(client, email, "this is not the password").status == 401
+        people.register(email)
+        assert log_in(client, email, "this is not the password").status == 429, email
+
+
 def test_a_password_is_the_same_composed_or_decomposed(people: People) -> None:
     """NFC: one person's keyboard types é as one code point, another's as two."""
     person = people.verified(password="caf\u00e9 caf\u00e9 caf\u00e9 caf\u00e9")

@@ -62,6 +62,7 @@ def test_email_and_username_lead_to_the_same_candidate(
         email_verified=True,
         password_hash="hash-1",
         known_address=False,
+        sign_up_hash=None,
     )
     with storage.read() as stores:
         assert found == stores.credentials.login_candidate(
@@ -87,7 +88,7 @@ def test_a_user_without_a_password_is_found_without_a_hash(storage: PostgresStor
 
 
 def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> None:
-    """Unexpired ones only, and none as soon as the address has a user."""
+    """Unexpired ones only; beside a user of the address its password is known as well."""
     email = f"{IDS.new()}@example.com"
     newest = pending(email, created_at=START, password_hash="newest")
     with storage.write(CONTEXT) as uow:
@@ -103,13 +104,15 @@ def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> No
         id=newest.id,
         status=UserStatus.PENDING,
         email_verified=False,
-        password_hash="newest",
+        password_hash=None,
         known_address=False,
+        sign_up_hash="newest",
     )
     user = insert_user(storage, email=email, email_normalised=email)
     found = by_email(storage, email)
     assert found is not None
     assert (found.kind, found.id) == (AccountKind.USER, user.id)
+    assert (found.password_hash, found.sign_up_hash) == (None, "newest")
 
 
 def test_an_address_is_known_to_the_user_who_logged_in_from_it(

@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     Select,
+    Text,
     bindparam,
     exists,
     false,
     literal,
+    null,
     select,
     union_all,
     update,
@@ -42,6 +44,7 @@ def _candidate(row: Sequence[Any]) -> LoginCandidate:
         email_verified=row[3],
         password_hash=row[4],
         known_address=row[5],
+        sign_up_hash=row[6],
     )
 
 
@@ -57,29 +60,33 @@ _user: Select[Any] = select(
     password_credentials.c.password_hash,
     _known.label("known_address"),
 ).select_from(users.outerjoin(password_credentials, password_credentials.c.user_id == users.c.id))
-_user_by_email = _user.where(users.c.email_normalised == bindparam("email"))
-_newest_sign_up = (
-    select(
-        literal("pending"),
-        pending_registrations.c.id,
-        literal("pending"),
-        false(),
-        pending_registrations.c.password_hash,
-        false(),
-    )
+_newest_sign_up: Select[Any] = (
+    select(pending_registrations.c.password_hash.label("sign_up_hash"))
     .where(
         pending_registrations.c.email_normalised == bindparam("email"),
         pending_registrations.c.expires_at > bindparam("now"),
-        ~exists().where(users.c.email_normalised == bindparam("email")),
     )
     .order_by(pending_registrations.c.created_at.desc(), pending_registrations.c.id.desc())
     .limit(1)
 )
+_user_by_email = _user.add_columns(_newest_sign_up.scalar_subquery()).where(
+    users.c.email_normalised == bindparam("email")
+)
+_sign_up_alone = _newest_sign_up.with_only_columns(
+    literal("pending"),
+    pending_registrations.c.id,
+    literal("pending"),
+    false(),
+    null().cast(Text),
+    false(),
+    pending_registrations.c.password_hash,
+).where(~exists().where(users.c.email_normalised == bindparam("email")))
 _BY_EMAIL: Lookup[LoginCandidate] = Lookup(
-    select(union_all(_user_by_email, _newest_sign_up.subquery().select()).subquery()), _candidate
+    select(union_all(_user_by_email, _sign_up_alone.subquery().select()).subquery()), _candidate
 )
 _BY_USERNAME: Lookup[LoginCandidate] = Lookup(
-    _user.where(users.c.username_normalised == bindparam("username")), _candidate
+    _user.add_columns(null()).where(users.c.username_normalised == bindparam("username")),
+    _candidate,
 )
 
 _PASSWORD_HASH = (
