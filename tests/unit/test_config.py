@@ -140,7 +140,7 @@ def test_the_documented_settings_are_the_table() -> None:
     """UPDATE_TABLES=1 writes the document anew."""
     document = Path(__file__).resolve().parents[2] / "docs/settings.md"
     text = (
-        "# Settings\n\nEnvironment variables, read once at the start. Durations are in seconds. "
+        "# Settings\n\nEnvironment variables, read once at the start. Durations are in seconds.\n"
         "Generated from `core/config`.\n\n"
         f"{documented()}\n"
     )
