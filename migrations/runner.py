@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from core.adapters.postgres.engine import driver_url
 from core.errors import ConfigurationError
@@ -75,7 +75,7 @@ def current(url: str) -> str | None:
     try:
         with open_engine(url).connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
+    except DBAPIError as error:
         raise _unusable(url, error) from error
 
 
@@ -91,7 +91,7 @@ def _run(
         command_on(config)
     except CommandError as error:
         raise ConfigurationError(f"the migrations do not fit the database: {error}") from error
-    except OperationalError as error:
+    except DBAPIError as error:
         raise _unusable(url, error) from error
 
 
@@ -101,7 +101,7 @@ def _config() -> Config:
     return config
 
 
-def _unusable(url: str, error: OperationalError) -> ConfigurationError:
+def _unusable(url: str, error: DBAPIError) -> ConfigurationError:
     parts = driver_url(url)
     where = f"{parts.host or parts.query.get('host', 'localhost')}/{parts.database or ''}"
     role = f" by {parts.username}" if parts.username else ""

@@ -124,6 +124,19 @@ def test_an_unprovisioned_database_is_named_with_its_cure(fresh: Database) -> No
         assert "\n" not in str(refused.value)
 
 
+def test_tables_of_another_owner_are_named_in_one_line(fresh: Database) -> None:
+    """And are left as they were."""
+    upgrade(fresh.owner, "0001")
+    query(fresh.superuser, "ALTER TABLE users OWNER TO CURRENT_USER")
+    with pytest.raises(ConfigurationError, match="permission denied for table users") as refused:
+        upgrade(fresh.owner)
+    assert "\n" not in str(refused.value)
+    query(fresh.superuser, "ALTER TABLE alembic_version OWNER TO CURRENT_USER")
+    for ask in (upgrade, current):
+        with pytest.raises(ConfigurationError, match="permission denied for table alembic_version"):
+            ask(fresh.owner)
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
