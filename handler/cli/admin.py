@@ -36,12 +36,16 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
     from core.bootstrap import build_core
     from core.config import Settings
     from core.domain.requests import RequestContext
+    from core.errors import ConfigurationError
 
     password = _password() if password_stdin else None
     # What fails is told in one line, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
     core = build_core(Settings.from_environ(os.environ))
     try:
+        found = core.storage.readiness()
+        if found.database and not found.schema:
+            raise ConfigurationError("the database is not at this version: run user-api migrate")
         user_id, temporary = core.access.create_admin(
             RequestContext(request_id="admin-create"),
             email=email,

@@ -54,6 +54,15 @@ def revisions(owner_url: str) -> list[str]:
         return [revision for (revision,) in cursor.fetchall()]
 
 
+def test_an_empty_database_gets_no_administrator_but_a_line_on_what_to_run(
+    capsys: Captured,
+) -> None:
+    assert cli.main(["admin", "create", "--email", "early@example.com"]) == 1
+    assert capsys.readouterr().err == (
+        "user-api: the database is not at this version: run user-api migrate\n"
+    )
+
+
 def test_migrate_shows_each_revision_with_its_time_and_a_second_run_does_nothing(
     settings: dict[str, str], capsys: Captured
 ) -> None:
