@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from core.bootstrap import Core
 from core.errors import ConfigurationError, StorageUnavailable
@@ -40,7 +41,7 @@ class Worker:
         failures = 0
         while not stop.is_set():
             self._turned_at = time.monotonic()
-            handled = self._attempt("outbox", lambda: self._deliver(stop))
+            handled = self._attempt("outbox", partial(self._deliver, stop, failures > 0))
             if time.monotonic() >= self._housekeeping_at:
                 self._housekeeping_at = time.monotonic() + HOUSEKEEPING_SECONDS
                 self._attempt("housekeeping", self._clean)
@@ -55,7 +56,10 @@ class Worker:
         longest = BATCH * (self._core.settings.mail_timeout + 5) + HOUSEKEEPING_SECONDS
         return time.monotonic() - self._turned_at < longest
 
-    def _deliver(self, stop: threading.Event) -> int:
+    def _deliver(self, stop: threading.Event, again: bool) -> int:
+        if again:
+            # What the failure left leased would wait for the end of the lease, minutes away.
+            self._hand_back()
         return self._core.deliveries.run_once(owner=self._owner, stopping=stop.is_set)
 
     def _clean(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,14 @@ import pytest
 from core.bootstrap import build_core
 from core.config import Settings
 from core.errors import ConfigurationError, StorageUnavailable
+from core.ports.messaging import Mail, Mailer
+from handler.local.postgres import LocalPostgres
 from handler.worker import Worker, run_job
+from migrations.runner import upgrade
 from tests.support.environment import service_environment
+from tests.support.people import PASSWORD, random_email
 from tests.support.server import free_port
+from tests.support.storage import CONTEXT, query
 
 
 def settings_without_database(folder: Path) -> Settings:
@@ -43,6 +49,51 @@ def test_an_outage_of_the_database_ends_no_worker_and_fills_no_log(
     mine = [each for each in caplog.records if each.name == "handler.worker"]
     told = [each.getMessage().partition(" ")[0] for each in mine]
     assert sorted(told) == ["housekeeping", "outbox", "release"]
+
+
+@dataclass
+class Breaking:
+    """Implements Mailer by another one; every connection of `database` is lost with one mail."""
+
+    real: Mailer
+    database: str
+    superuser_url: str
+    sent: int = 0
+
+    def send(self, mail: Mail) -> None:
+        self.real.send(mail)
+        self.sent += 1
+        if self.sent == 2:
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            query(self.superuser_url, end, (self.database,))
+
+
+def test_mails_at_hand_when_the_database_goes_are_sent_when_it_is_back(
+    postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    """At once, and not when their lease of minutes runs out."""
+    postgres.create_database("breaking")
+    upgrade(postgres.url(role="user_api_owner", database="breaking"))
+    url = postgres.url(role="user_api", database="breaking")
+    environ = {**service_environment(url, tmp_path), "WORKER_POLL_INTERVAL": "0.05"}
+    core = build_core(Settings.from_environ(environ))
+    for _ in range(5):
+        core.accounts.register(
+            CONTEXT, email=random_email(), password=PASSWORD, username=None, profile={}
+        )
+    mailer = Breaking(core.deliveries.mailer, "breaking", postgres.superuser_url)
+    core = replace(core, deliveries=replace(core.deliveries, mailer=mailer))
+    stop = threading.Event()
+    thread = threading.Thread(target=Worker(core).run, args=[stop])
+    thread.start()
+    ends = time.monotonic() + 10
+    while len(list(tmp_path.glob("*.eml"))) < 5 and time.monotonic() < ends:
+        time.sleep(0.05)
+    stop.set()
+    thread.join(10)
+    core.close()
+    postgres.drop_database("breaking")
+    assert len(list(tmp_path.glob("*.eml"))) == 5
 
 
 def test_a_job_that_nobody_knows_is_refused(tmp_path: Path) -> None:
