@@ -17,6 +17,7 @@ from core.errors import InvalidCode, InvalidInput
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
+from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
 from core.services.throttling import Throttling, refusal
 
@@ -103,13 +104,7 @@ class Passwords:
             personal=(user.email, user.username),
             pointer="/new_password",
         )
-        guesses = self.throttling.guesses(str(user.id), context, known_address=True)
-        with self.storage.write(context) as uow:
-            exceeded = uow.throttles.charge(guesses, now=self.clock.now())
-            stored_hash = uow.credentials.password_hash(user.id)
-            uow.commit()
-        if exceeded:
-            raise refusal(exceeded)
+        stored_hash, own_bucket = self._admit(context, user)
         if not self.hasher.verify(stored_hash, normalise_password(current)).matches:
             self._record_failure(context, user)
             raise InvalidInput.at("/current_password", "is wrong")
@@ -121,9 +116,29 @@ class Passwords:
             if uow.credentials.password_hash(user.id) != stored_hash:
                 raise InvalidInput.at("/current_password", "is wrong")
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
-            uow.throttles.clear([bucket.key for bucket in guesses])
+            # As after a login: strangers go on being counted together.
+            uow.throttles.clear([own_bucket.key])
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
             uow.commit()
+
+    def _admit(self, context: RequestContext, user: User) -> tuple[str | None, Bucket]:
+        """The stored hash, and the bucket of this address. Charged as a login is: a stolen token
+        must not give more guesses than no token."""
+        now = self.clock.now()
+        with self.storage.write(context) as uow:
+            candidate = uow.credentials.login_candidate(
+                email=EmailAddress.parse(user.email).normalised,
+                username=None,
+                address_key=self.throttling.address_key(context),
+                now=now,
+            )
+            known_address = candidate is not None and candidate.known_address
+            guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)
+            exceeded = uow.throttles.charge(guesses, now=now)
+            uow.commit()
+        if exceeded:
+            raise refusal(exceeded)
+        return candidate.password_hash if candidate else None, guesses[0]
 
     def _record_failure(self, context: RequestContext, user: User) -> None:
         with self.storage.write(context) as uow:

@@ -210,3 +210,16 @@ def test_a_changed_password_forgives_the_guesses_before_it(strict: Core, email: 
         strict.passwords.change(home, owner, current=WRONG, new=NEW)
     strict.passwords.change(home, owner, current=PASSWORD, new=NEW)
     log_in(strict, email, NEW, home)
+
+
+def test_a_stolen_token_gives_no_more_guesses_than_no_token(strict: Core, email: str) -> None:
+    """Strangers share their guesses, whether they log in or change the password."""
+    home = anywhere()
+    owner = strict.authentication.authenticate(log_in(strict, email, PASSWORD, home).access_token)
+    # The first of three was the owner's own login, from where nobody had been before.
+    for _ in range(2):
+        with pytest.raises(InvalidInput):
+            strict.passwords.change(anywhere(), owner, current=WRONG, new=NEW)
+    with pytest.raises(TooManyRequests):
+        strict.passwords.change(anywhere(), owner, current=PASSWORD, new=NEW)
+    strict.passwords.change(home, owner, current=PASSWORD, new=NEW)
