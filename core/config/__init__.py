@@ -47,13 +47,14 @@ class Settings:
         values.base_url,
         "issuer of tokens and base of links in mails",
         "http://localhost:3000",
-        unsafe=lambda url: None if url.startswith("https://") else "must be https",
+        unsafe=values.unencrypted_url,
     )
     account_url: str | None = setting(
         "ACCOUNT_URL",
         values.base_url,
         "front end that mail links open instead of the built-in pages",
         None,
+        unsafe=lambda url: url and values.unencrypted_url(url),
     )
     secret_key: bytes = setting(
         "SECRET_KEY",

@@ -140,6 +140,11 @@ def level(value: str) -> str:
     return value.upper()
 
 
+def unencrypted_url(url: str) -> str | None:
+    """Why what goes there, codes and passwords, would be readable on its way."""
+    return None if urlsplit(url).scheme == "https" else "must be https"
+
+
 def unencrypted_database(url: str) -> str | None:
     """Why this connection would be readable on its way."""
     mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]

@@ -42,6 +42,7 @@ def test_production_is_the_default() -> None:
         ("SECRET_KEY", base64.b64encode(b"a" * 32).decode()),
         ("DEBUG", "true"),
         ("PUBLIC_URL", "http://id.example.com"),
+        ("ACCOUNT_URL", "http://app.example.com/account"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
