@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.config import Settings
@@ -136,7 +136,7 @@ class Deliveries:
             message,
             MailTemplate.RESET_PASSWORD,
             user.email,
-            {"link": self._link("reset", code), "expires_minutes": self._left(code)},
+            {"link": self._link("reset", code), "expires_minutes": self._left(code.expires_at)},
         )
 
     def _verification_mail(
@@ -147,7 +147,10 @@ class Deliveries:
         A resent link is given only where there is one sign-up that it can mean: else it could
         activate a stranger's attempt with the stranger's password.
         """
-        link = {"link": self._link("verify", code), "expires_minutes": self._left(code)}
+        link = {
+            "link": self._link("verify", code),
+            "expires_minutes": self._left(code.expires_at),
+        }
         user = uow.users.by_email(code.email_normalised)
         if user is not None and (user.email_verified or code.registration_id is not None):
             reset = {"reset_link": self._page("reset")}
@@ -164,6 +167,8 @@ class Deliveries:
         if not pending:
             return None
         uow.codes.bind(code.id, user_id=None, registration_id=pending[0].id)
+        # The link is void as soon as its sign-up is, which is the older of the two.
+        link["expires_minutes"] = self._left(min(code.expires_at, pending[0].expires_at))
         return self._mail(message, MailTemplate.VERIFY_EMAIL, pending[0].email, link)
 
     def _mail(
@@ -179,6 +184,6 @@ class Deliveries:
         """The code stands in the fragment, which browsers send to nobody."""
         return f"{self._page(page)}#token={self.codes.derive(code.id, code.purpose)}"
 
-    def _left(self, code: OneTimeCode) -> str:
-        remaining = code.expires_at - self.clock.now()
+    def _left(self, until: datetime) -> str:
+        remaining = until - self.clock.now()
         return str(max(1, round(remaining.total_seconds() / 60)))

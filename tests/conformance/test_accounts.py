@@ -131,6 +131,21 @@ def test_resending_sends_the_link_of_the_one_attempt(people: People, client: Cli
     assert client.request("POST", "/v1/auth/verify-email", json=token).status == 200
 
 
+def test_a_link_that_is_sent_again_tells_how_long_its_sign_up_lasts(
+    people: People, client: Client, superuser_url: str
+) -> None:
+    """Not how long a new one would."""
+    email, _ = people.register()
+    people.mailbox.deliver()
+    shorten = (
+        "UPDATE pending_registrations SET expires_at = now() + interval '20 minutes'"
+        " WHERE email_normalised = %s"
+    )
+    query(superuser_url, shorten, (email,))
+    client.request("POST", "/v1/auth/verify-email/resend", json={"email": email})
+    assert "20 minutes" in people.mailbox.last(email).text
+
+
 def test_resending_never_picks_between_two_attempts(people: People, client: Client) -> None:
     """With a stranger's attempt beside mine, a new link could be the stranger's: none is sent."""
     email = random_email()
