@@ -11,7 +11,7 @@ import pytest
 
 from core.adapters.mail.smtp import Security
 from tests.support.certificates import certificate
-from tests.support.smtp_relay import Relay, scripted_relay, smtp_relay
+from tests.support.smtp_relay import Relay, failed_handshakes, scripted_relay, smtp_relay
 from tests.support.smtp_sending import MAIL, TIMEOUT, failure, mailer
 
 
@@ -54,7 +54,7 @@ def test_an_unknown_certificate_gets_no_mail(
     tls: tuple[ssl.SSLContext, ssl.SSLContext], security: Security
 ) -> None:
     """A relay that nobody vouches for is not talked to; mending that lets the mail go later."""
-    with encrypting_relay(security, tls[0]) as relay:
+    with failed_handshakes(), encrypting_relay(security, tls[0]) as relay:
         refusal = failure(mailer(relay.port, security=security))
         assert relay.deliveries == []
     assert "certificate" in str(refusal)
@@ -65,7 +65,7 @@ def test_an_unknown_certificate_gets_no_mail(
 def test_a_certificate_of_another_host_gets_no_mail(tmp_path: Path, security: Security) -> None:
     """A trusted certificate counts for its own host only."""
     server_tls, client_tls = certificate(tmp_path, address="127.0.0.2")
-    with encrypting_relay(security, server_tls) as relay:
+    with failed_handshakes(), encrypting_relay(security, server_tls) as relay:
         refusal = failure(mailer(relay.port, security=security, tls=client_tls))
         assert relay.deliveries == []
     assert "127.0.0.1" in str(refusal)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import gc
 import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -78,6 +80,15 @@ class Relay:
         login = (data.login.decode(), data.password.decode())
         known = self.logins.get(login[0]) == login[1]
         return AuthResult(success=known, handled=False, auth_data=login)
+
+
+@contextmanager
+def failed_handshakes() -> Iterator[None]:
+    """aiosmtpd leaves the transport of a handshake that failed to the garbage collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
 
 
 @contextmanager
