@@ -214,7 +214,13 @@ class Settings:
         unsafe=lambda url: "must be smtp or smtps" if url.startswith("directory") else None,
     )
     mail_from: str = setting(
-        "MAIL_FROM", values.text, "sender of mails", "user-api <no-reply@localhost>"
+        "MAIL_FROM",
+        values.text,
+        "sender of mails",
+        "user-api <no-reply@localhost>",
+        unsafe=lambda sender: (
+            "is on localhost" if sender.rstrip("> ").endswith("@localhost") else None
+        ),
     )
     mail_timeout: float = setting(
         "MAIL_TIMEOUT", values.seconds(1, 60), "seconds for one mail", 10.0

@@ -30,7 +30,6 @@ from core.ports.session_stores import PrincipalStore, SessionStore, ThrottleStor
 
 class OutboxKind(StrEnum):
     MAIL = "mail"
-    EVENT = "event"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ SAFE = {
     "SECRET_KEY": base64.b64encode(bytes(range(32))).decode(),
     "DATABASE_URL": "postgresql://user_api@db.example.com/user_api?sslmode=verify-full",
     "MAIL_URL": "smtps://mail.example.com",
+    "MAIL_FROM": "user-api <no-reply@example.com>",
 }
 
 
@@ -48,6 +49,7 @@ def test_production_is_the_default() -> None:
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
         ("LIMIT_ADDRESS_PER_MINUTE", "0"),
         ("MAIL_URL", "directory:///tmp/mail"),
+        ("MAIL_FROM", "user-api <no-reply@localhost>"),
     ],
 )
 def test_production_refuses_unsafe_values(environment: str, name: str, value: str) -> None:
