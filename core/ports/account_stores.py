@@ -132,6 +132,10 @@ class CodeStore(Protocol):
         self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None
     ) -> None: ...
 
+    def holder(self, digest: bytes, purpose: CodePurpose) -> UUID | None:
+        """The user that it acts on, whether or not it is good; uses nothing up."""
+        ...
+
     def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
         """Marks it used in the statement that reads it: of two at once, one gets it."""
         ...

@@ -71,10 +71,13 @@ class Passwords:
         password = check_new_password(password, min_length=minimum, personal=())
         password_hash = self.hasher.hash(password)
         now = self.clock.now()
+        digest = self.codes.digest(code)
         with self.storage.write(context) as uow:
-            redeemed = uow.codes.redeem(
-                self.codes.digest(code), CodePurpose.RESET_PASSWORD, now=now
-            )
+            holder = uow.codes.holder(digest, CodePurpose.RESET_PASSWORD)
+            if holder is not None:
+                # Locked first, as a change does: two links at once would lock each other's code.
+                uow.credentials.password_hash(holder)
+            redeemed = uow.codes.redeem(digest, CodePurpose.RESET_PASSWORD, now=now)
             user = uow.users.by_id(redeemed.user_id) if redeemed and redeemed.user_id else None
             if user is None or redeemed is None or not _may_reset(user, redeemed):
                 raise InvalidCode

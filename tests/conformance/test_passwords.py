@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import psycopg2
 import pytest
 
@@ -85,6 +89,30 @@ def test_a_newer_link_and_a_used_one_end_the_others(people: People, client: Clie
     assert client.request("POST", "/v1/auth/password/reset", json=body).status == 204
     body = {"token": first, "password": "and another one by a thief"}
     assert client.request("POST", "/v1/auth/password/reset", json=body).problem == "invalid-code"
+
+
+def test_of_two_links_at_once_one_counts(
+    people: People, client: Client, superuser_url: str
+) -> None:
+    """They take their locks in one order: neither waits until the database gives one up."""
+    person = people.verified()
+    tokens = []
+    for _ in range(2):
+        forgot(client, person.email)
+        tokens.append(people.mailbox.last(person.email).token)
+
+    def reset(token: str) -> int:
+        body = {"token": token, "password": NEW}
+        return client.request("POST", "/v1/auth/password/reset", json=body).status
+
+    with ThreadPoolExecutor(2) as pool, closing(psycopg2.connect(superuser_url)) as connection:
+        # Both get as far as they can without the user's row, and then go on together.
+        cursor = connection.cursor()
+        cursor.execute("SELECT FROM users WHERE id = %s FOR UPDATE", (person.user_id,))
+        answers = pool.map(reset, tokens)
+        time.sleep(0.5)
+        connection.rollback()
+        assert sorted(answers) == [204, 400]
 
 
 def test_a_link_of_an_old_address_sets_no_password(

@@ -48,6 +48,10 @@ _BIND = (
     .where(one_time_codes.c.id == bindparam("code_id"))
     .values(user_id=bindparam("user"), registration_id=bindparam("registration"))
 )
+_HOLDER = select(one_time_codes.c.user_id).where(
+    one_time_codes.c.digest == bindparam("presented"),
+    one_time_codes.c.purpose == bindparam("wanted"),
+)
 _REDEEM = Lookup(
     update(one_time_codes)
     .where(
@@ -99,6 +103,9 @@ class PostgresCodes:
         self._connection.execute(
             _BIND, {"code_id": code_id, "user": user_id, "registration": registration_id}
         )
+
+    def holder(self, digest: bytes, purpose: CodePurpose) -> UUID | None:
+        return self._connection.execute(_HOLDER, {"presented": digest, "wanted": purpose}).scalar()
 
     def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
         return _REDEEM.one(self._connection, presented=digest, wanted=purpose, now=now)
