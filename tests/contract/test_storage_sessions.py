@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
@@ -90,17 +92,25 @@ def test_a_session_never_slides_past_its_absolute_end(
 
 
 def test_fifty_rotations_at_once_have_one_winner(
-    storage: PostgresStorage, database_url: str, session: Session
+    storage: PostgresStorage, database_url: str, superuser_url: str, session: Session
 ) -> None:
     """However many present one refresh token together, there is exactly one successor."""
-    start = threading.Barrier(50)
 
     def attempt(_: int) -> bool:
-        start.wait(timeout=20)
         return rotate(crowd.storage, session, 0) is not None
 
-    with opened(database_url, database_pool_timeout=20.0) as crowd, ThreadPoolExecutor(50) as pool:
-        assert sum(pool.map(attempt, range(50))) == 1
+    with (
+        opened(database_url, database_pool_timeout=20.0) as crowd,
+        ThreadPoolExecutor(50) as pool,
+        closing(psycopg2.connect(superuser_url)) as connection,
+    ):
+        # Held until all connections wait for it: what is read before the update is read by all.
+        cursor = connection.cursor()
+        cursor.execute("SELECT FROM sessions WHERE id = %s FOR UPDATE", (str(session.id),))
+        winners = pool.map(attempt, range(50))
+        time.sleep(0.5)
+        connection.rollback()
+        assert sum(winners) == 1
     with storage.read() as stores:
         found = stores.sessions.get(session.id)
     assert found is not None
