@@ -46,16 +46,16 @@ class Seen:
         self.seconds.append(seconds)
 
     def query(self, *, operation: str, table: str, seconds: float) -> None:
-        raise NotImplementedError
+        raise AssertionError("the layers have no business with this")
 
     def pool(self, *, active: int, idle: int) -> None:
-        raise NotImplementedError
+        raise AssertionError("the layers have no business with this")
 
     def event(self, event_type: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("the layers have no business with this")
 
     def exposition(self) -> tuple[str, bytes]:
-        raise NotImplementedError
+        raise AssertionError("the layers have no business with this")
 
 
 async def _problem(request: Request, error: Any) -> Response:
