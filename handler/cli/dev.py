@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,14 +54,14 @@ def dev(host: str, port: int, data: Path) -> int:
     from the environment. Ctrl-C stops all of it, with exit code 0.
     """
     started = time.monotonic()
-    with _ended_by_signals():
+    with _ended_by_signals() as ended:
         try:
-            return _run(host, port, data, started)
+            return _run(host, port, data, started, ended)
         except KeyboardInterrupt:
             return 0
 
 
-def _run(host: str, port: int, data: Path, started: float) -> int:
+def _run(host: str, port: int, data: Path, started: float, ended: threading.Event) -> int:
     from core.config import Settings
     from handler.listener import listen
     from handler.local.data_folder import DataFolder
@@ -78,6 +79,10 @@ def _run(host: str, port: int, data: Path, started: float) -> int:
 
         environ["DATABASE_URL"] = preparation.database_url()
         service = stack.enter_context(DevService.start(environ, folder))
+        if ended.is_set():
+            # Python drops an exception that is raised in a callback, such as of a garbage
+            # collection or an import: the signal came in one.
+            raise KeyboardInterrupt
         return 0 if service.serve(listener, started=started) else 130
 
 
@@ -99,10 +104,15 @@ def _environment(folder: DataFolder, *, host: str, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Each way to end a process is a KeyboardInterrupt, so that PostgreSQL is always stopped."""
+def _ended_by_signals() -> Iterator[threading.Event]:
+    """Each way to end a process is a KeyboardInterrupt, so that PostgreSQL is always stopped.
+
+    The event tells that there was one, even if the exception got lost.
+    """
+    ended = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
         raise KeyboardInterrupt
 
     wanted = [signal.SIGINT, signal.SIGTERM]
@@ -110,7 +120,7 @@ def _ended_by_signals() -> Iterator[None]:
         wanted.append(signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in wanted}
     try:
-        yield
+        yield ended
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -19,6 +20,8 @@ import pytest
 
 from core.config import DEVELOPMENT_SECRET_KEY, Settings, env_name
 from handler import cli
+from handler.cli.dev_service import DevService
+from handler.local.preparation import Preparation
 from tests.support.processes import Command, left_over, run_command
 from tests.support.server import free_port
 
@@ -167,6 +170,25 @@ def test_a_start_that_is_cut_off_leaves_nothing_running(
         assert command.end(number) == 0
         assert left_over(family) == []
         assert "Traceback" not in command.output
+
+
+def test_a_signal_that_got_lost_while_starting_still_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python swallows what a signal raises in a callback of an import or a collection."""
+    started = Preparation.__enter__
+
+    def interrupted_unseen(preparation: Preparation) -> Preparation:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return started(preparation)
+
+    monkeypatch.setattr(Preparation, "__enter__", interrupted_unseen)
+    monkeypatch.setattr(DevService, "serve", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.chdir(tmp_path)
+    for field in fields(Settings):
+        monkeypatch.delenv(env_name(field), raising=False)
+    assert cli.main(["dev", "--port", str(free_port())]) == 0
 
 
 class Refusal:
