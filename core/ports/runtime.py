@@ -43,6 +43,32 @@ class RateLimiter(Protocol):
         ...
 
 
+class Cache(Protocol):
+    """Short-lived answers by key: an accelerator that may forget, never the truth."""
+
+    def get(self, key: str) -> bytes | None:
+        """What was put, while it lasts; None when it is gone, or nobody answers.
+
+        Never raises, never waits over 60 ms.
+        """
+        ...
+
+    def put(self, key: str, value: bytes, *, seconds: int) -> None:
+        """Keeps `value` for at most `seconds`, at least 1; never raises, never waits over
+        60 ms."""
+        ...
+
+
+class Accelerator(Protocol):
+    """The server behind limits and caches, if one is configured."""
+
+    def reachable(self) -> bool | None:
+        """Whether it answers within 60 ms; None when none is configured. Never raises."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Metrics(Protocol):
     """Counters by the names of the source design; label values are bounded by the callers."""
 
