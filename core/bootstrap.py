@@ -95,6 +95,7 @@ def build_core(settings: Settings) -> Core:
         iterations=settings.argon2_iterations,
         concurrency=settings.hash_concurrency,
         queue_timeout=settings.hash_queue_timeout,
+        metrics=metrics,
     )
     storage = PostgresStorage(
         settings, clock=clock, ids=ids, sealer=sealer, pseudonyms=pseudonyms, metrics=metrics

@@ -86,6 +86,14 @@ class Metrics(Protocol):
         """Feeds the business metric of an event, if it has one; called after its commit."""
         ...
 
+    def hashing_started(self) -> None:
+        """A password is to be hashed or checked, and may have to wait for its turn."""
+        ...
+
+    def hashing_finished(self, *, computed: bool) -> None:
+        """`computed` is False when its turn never came."""
+        ...
+
     def exposition(self) -> tuple[str, bytes]:
         """Content type and body of `GET /metrics`."""
         ...

@@ -54,6 +54,12 @@ class Seen:
     def event(self, event_type: str) -> None:
         raise AssertionError("the layers have no business with this")
 
+    def hashing_started(self) -> None:
+        raise AssertionError("the layers have no business with this")
+
+    def hashing_finished(self, *, computed: bool) -> None:
+        raise AssertionError("the layers have no business with this")
+
     def exposition(self) -> tuple[str, bytes]:
         raise AssertionError("the layers have no business with this")
 

@@ -51,6 +51,12 @@ class RecordedMetrics:
     def request_finished(self, *, method: str, path: str, status: int, seconds: float) -> None:
         raise AssertionError("not of the storage")
 
+    def hashing_started(self) -> None:
+        raise AssertionError("not of the storage")
+
+    def hashing_finished(self, *, computed: bool) -> None:
+        raise AssertionError("not of the storage")
+
     def exposition(self) -> tuple[str, bytes]:
         raise AssertionError("not of the storage")
 

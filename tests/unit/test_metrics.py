@@ -62,6 +62,8 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "users_created": ("counter", set()),
         "users_deleted": ("counter", set()),
         "authentication_attempts": ("counter", {"status"}),
+        "password_hashes": ("counter", set()),
+        "password_hashes_in_flight": ("gauge", set()),
         "db_queries": ("counter", {"operation", "table"}),
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),
         "db_connection_pool_active": ("gauge", set()),

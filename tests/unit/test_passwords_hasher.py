@@ -13,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
 from core.adapters.crypto.passwords import Argon2Hasher
+from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
 from core.errors import Overloaded
 
@@ -20,13 +21,29 @@ PASSWORD = "correct horse battery staple"
 
 
 def hasher(
-    *, memory_kib: int = 64, iterations: int = 1, concurrency: int = 2, queue_timeout: float = 5
+    *,
+    memory_kib: int = 64,
+    iterations: int = 1,
+    concurrency: int = 2,
+    queue_timeout: float = 5,
+    metrics: PrometheusMetrics | None = None,
 ) -> Argon2Hasher:
     return Argon2Hasher(
         memory_kib=memory_kib,
         iterations=iterations,
         concurrency=concurrency,
         queue_timeout=queue_timeout,
+        metrics=metrics or PrometheusMetrics(version="1.2.3"),
+    )
+
+
+def told(metrics: PrometheusMetrics) -> tuple[int, int]:
+    """Hashes computed, and those computed or waiting now."""
+    page = metrics.exposition()[1].decode()
+    found = dict(line.split(" ") for line in page.splitlines() if line.startswith("password_"))
+    return (
+        int(float(found["password_hashes_total"])),
+        int(float(found["password_hashes_in_flight"])),
     )
 
 
@@ -197,6 +214,30 @@ def test_a_turn_that_comes_free_is_taken() -> None:
         waiting = pool.submit(busy.hash, PASSWORD)
         slot.stop()
         assert busy.verify(waiting.result(10), PASSWORD).matches
+
+
+def test_every_hash_is_counted_and_no_other() -> None:
+    """New ones, right and wrong guesses, guesses at nobody and at a damaged hash: one each."""
+    metrics = PrometheusMetrics(version="1.2.3")
+    counted = hasher(metrics=metrics)
+    stored = counted.hash(PASSWORD)
+    for target in (stored, None, "damaged"):
+        counted.verify(target, PASSWORD)
+    counted.verify(stored, "wrong")
+    assert told(metrics) == (5, 0)
+
+
+def test_those_that_wait_are_seen_and_those_turned_away_are_not_counted() -> None:
+    """An attack shows as a queue; what was refused has cost no processor."""
+    metrics = PrometheusMetrics(version="1.2.3")
+    busy = hasher(concurrency=1, queue_timeout=0.1, metrics=metrics)
+    slot = Slot(busy)
+    assert told(metrics) == (0, 1)
+    with pytest.raises(Overloaded):
+        busy.hash(PASSWORD)
+    assert told(metrics) == (0, 1)
+    slot.stop()
+    assert told(metrics) == (1, 0)
 
 
 def test_failures_give_their_turn_back() -> None:

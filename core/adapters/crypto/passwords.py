@@ -14,6 +14,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from core.errors import Overloaded
+from core.ports.runtime import Metrics
 from core.ports.security import PasswordCheck
 
 T = TypeVar("T")
@@ -38,10 +39,17 @@ class Argon2Hasher:
         iterations: passes over it.
         concurrency: hashes at once, as each of them holds its memory and a core.
         queue_timeout: seconds that one may wait for its turn before Overloaded is raised.
+        metrics: is told of every one that is computed or waits.
     """
 
     def __init__(
-        self, *, memory_kib: int, iterations: int, concurrency: int, queue_timeout: float
+        self,
+        *,
+        memory_kib: int,
+        iterations: int,
+        concurrency: int,
+        queue_timeout: float,
+        metrics: Metrics,
     ) -> None:
         self._argon2 = PasswordHasher(
             time_cost=iterations,
@@ -53,6 +61,7 @@ class Argon2Hasher:
         self._dummy = _unmatchable_hash(memory_kib=memory_kib, iterations=iterations)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="hash")
         self._queue_timeout = queue_timeout
+        self._metrics = metrics
 
     def hash(self, password: str) -> str:
         return self._in_turn(lambda: self._argon2.hash(_encode(password)))
@@ -77,6 +86,7 @@ class Argon2Hasher:
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         future = self._threads.submit(work)
+        self._metrics.hashing_started()
         try:
             return future.result(self._queue_timeout)
         except TimeoutError:
@@ -84,6 +94,8 @@ class Argon2Hasher:
                 raise Overloaded(retry_after=math.ceil(self._queue_timeout)) from None
             # It has begun, and takes milliseconds.
             return future.result()
+        finally:
+            self._metrics.hashing_finished(computed=not future.cancelled())
 
 
 def _encode(password: str) -> bytes:

@@ -61,6 +61,16 @@ class PrometheusMetrics:
         )
         self._active = Gauge("db_connection_pool_active", "Connections in use.", registry=registry)
         self._idle = Gauge("db_connection_pool_idle", "Connections at rest.", registry=registry)
+        self._hashing = Gauge(
+            "password_hashes_in_flight",
+            "Password hashes being computed or waiting for their turn.",
+            registry=registry,
+        )
+        self._hashes = Counter(
+            "password_hashes_total",
+            "Password hashes computed, of new passwords and of guesses.",
+            registry=registry,
+        )
         self._requests = _request_children(registry)
         self._queries = _query_children(registry)
         self._events = _event_counters(registry)
@@ -89,6 +99,14 @@ class PrometheusMetrics:
         counter = self._events.get(event_type)
         if counter is not None:
             counter.inc()
+
+    def hashing_started(self) -> None:
+        self._hashing.inc()
+
+    def hashing_finished(self, *, computed: bool) -> None:
+        self._hashing.dec()
+        if computed:
+            self._hashes.inc()
 
     def exposition(self) -> tuple[str, bytes]:
         return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
