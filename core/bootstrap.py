@@ -15,6 +15,8 @@ from core.adapters.crypto.seal import AesGcmSealer
 from core.adapters.crypto.signing_keys import new_signing_key
 from core.adapters.crypto.tokens import Es256AccessTokens
 from core.adapters.mail import mailer_for
+from core.adapters.memory.absent import NoAccelerator
+from core.adapters.memory.cache import MemoryCache
 from core.adapters.memory.limiter import MemoryRateLimiter
 from core.adapters.postgres.storage import PostgresStorage
 from core.adapters.runtime import SystemClock, UuidV7Ids
@@ -22,7 +24,7 @@ from core.adapters.telemetry import logs
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
 from core.domain.session import SessionPolicy
-from core.ports.runtime import Clock, Ids, Metrics, RateLimiter
+from core.ports.runtime import Accelerator, Cache, Clock, Ids, Metrics, RateLimiter
 from core.ports.security import AccessTokens
 from core.ports.storage import Storage
 from core.services.access import Access
@@ -48,6 +50,8 @@ class Core:
     storage: Storage
     access_tokens: AccessTokens
     limiter: RateLimiter
+    cache: Cache
+    accelerator: Accelerator
     metrics: Metrics
     clock: Clock
     ids: Ids
@@ -62,8 +66,9 @@ class Core:
     housekeeping: HousekeepingService
 
     def close(self) -> None:
-        """Closes the connections to the database."""
+        """Closes the connections to the database and to the accelerator."""
         self.storage.close()
+        self.accelerator.close()
 
 
 def configure_logging(settings: Settings) -> None:
@@ -128,6 +133,8 @@ def build_core(settings: Settings) -> Core:
         storage=storage,
         access_tokens=access_tokens,
         limiter=MemoryRateLimiter(),
+        cache=MemoryCache(),
+        accelerator=NoAccelerator(),
         metrics=metrics,
         clock=clock,
         ids=ids,
