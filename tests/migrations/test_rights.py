@@ -5,41 +5,10 @@ from __future__ import annotations
 import psycopg2
 import pytest
 
+from core.adapters.postgres.rights import RIGHTS
 from migrations.runner import upgrade
 from tests.migrations.conftest import Database
 from tests.support.storage import query
-
-READ, APPEND = {"SELECT"}, {"SELECT", "INSERT"}
-CHANGE = APPEND | {"UPDATE"}
-ALL = CHANGE | {"DELETE"}
-RIGHTS = {
-    "user_api_app": {
-        "alembic_version": READ,
-        "audit_events": APPEND,
-        "audit_payloads": APPEND,
-        "erasure_requests": CHANGE,
-        "idempotency_records": ALL,
-        "known_addresses": ALL,
-        "one_time_codes": ALL,
-        "outbox": ALL,
-        "password_credentials": CHANGE,
-        "pending_registrations": APPEND | {"DELETE"},
-        "recovery_epochs": READ,
-        "role_permissions": READ,
-        "roles": READ,
-        "sessions": ALL,
-        "signing_keys": APPEND,
-        "throttles": ALL,
-        "user_logins": CHANGE,
-        "user_roles": APPEND,
-        "users": CHANGE,
-    },
-    "user_api_erasure": {
-        "audit_events": READ,
-        "audit_payloads": READ | {"DELETE"},
-        "erasure_requests": READ,
-    },
-}
 
 
 def test_each_role_has_exactly_the_rights_of_this_table(fresh: Database) -> None:
