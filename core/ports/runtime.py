@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +69,16 @@ class Accelerator(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutboxState:
+    """`pending` messages are due, leased or wait for another try; `lag` is in seconds, since when
+    the one longest due waits for a worker; `parked` ones wait for a human."""
+
+    pending: int
+    lag: float
+    parked: int
+
+
 class Metrics(Protocol):
     """Counters by the names of the source design; label values are bounded by the callers."""
 
@@ -80,7 +90,17 @@ class Metrics(Protocol):
 
     def query(self, *, operation: str, table: str, seconds: float) -> None: ...
 
-    def pool(self, *, active: int, idle: int) -> None: ...
+    def watch_pool(self, state: Callable[[], tuple[int, int]]) -> None:
+        """`state` gives the connections in use and at rest; it is asked when somebody looks."""
+        ...
+
+    def delivery(self, outcome: str) -> None:
+        """One message of the outbox was handled; outcomes are those of core/services/deliveries."""
+        ...
+
+    def outbox(self, state: OutboxState | None) -> None:
+        """What was last seen of the outbox; None when nobody looks any more."""
+        ...
 
     def event(self, event_type: str) -> None:
         """Feeds the business metric of an event, if it has one; called after its commit."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from core.domain.requests import Idempotency, RequestContext, StoredAnswer
+from core.errors import StorageUnavailable
 from tests.support.clock import START
 from tests.support.storage import (
     CONTEXT,
@@ -16,6 +19,7 @@ from tests.support.storage import (
     insert_user,
     new_user,
     opened,
+    sql,
 )
 from tests.support.wire import Wire
 
@@ -108,9 +112,8 @@ def test_an_idempotency_key_costs_three_statements(watched: Opened, wire: Wire) 
 
 
 def test_every_statement_is_counted_by_operation_and_table(watched: Opened) -> None:
-    """The labels are few and known; the pool's gauges follow checkout and return."""
+    """The labels are few and known."""
     watched.metrics.queries.clear()
-    watched.metrics.pool_states.clear()
     watched.storage.readiness()
     user = new_user()
     with watched.storage.write(CONTEXT) as uow:
@@ -130,4 +133,30 @@ def test_every_statement_is_counted_by_operation_and_table(watched: Opened) -> N
         ("update", "outbox"),
         ("delete", "throttles"),
     ]
-    assert watched.metrics.pool_states == [(1, 0), (0, 1)] * 2
+
+
+def test_the_pool_tells_what_is_in_use_and_what_rests(database_url: str) -> None:
+    """Also after connections came back at one moment, failed, or were closed."""
+    with opened(database_url, database_pool_size=4) as crowd:
+        assert crowd.metrics.pool_state() == (0, 0)
+        together = threading.Barrier(4)
+
+        def use(_: int) -> None:
+            with crowd.storage.read() as stores:
+                stores.users.by_id(IDS.new())
+                together.wait(10)
+
+        with ThreadPoolExecutor(4) as threads:
+            for _ in range(20):
+                list(threads.map(use, range(4)))
+                assert crowd.metrics.pool_state() == (0, 4)
+        with crowd.storage.read():
+            assert crowd.metrics.pool_state() == (1, 3)
+        end = "SELECT pg_terminate_backend(pg_backend_pid())"
+        with pytest.raises(StorageUnavailable):
+            sql(crowd.storage, end)
+        active, idle = crowd.metrics.pool_state()
+        assert active == 0
+        assert idle <= 4
+        crowd.storage.close()
+        assert crowd.metrics.pool_state() == (0, 0)

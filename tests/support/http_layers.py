@@ -48,7 +48,13 @@ class Seen:
     def query(self, *, operation: str, table: str, seconds: float) -> None:
         raise AssertionError("the layers have no business with this")
 
-    def pool(self, *, active: int, idle: int) -> None:
+    def delivery(self, outcome: str) -> None:
+        raise AssertionError("the layers have no business with this")
+
+    def outbox(self, state: object) -> None:
+        raise AssertionError("the layers have no business with this")
+
+    def watch_pool(self, state: object) -> None:
         raise AssertionError("the layers have no business with this")
 
     def event(self, event_type: str) -> None:

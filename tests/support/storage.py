@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from core.config import Settings
 from core.domain.requests import RequestContext
 from core.domain.session import Session
 from core.domain.user import NewUser, UserStatus
+from core.ports.runtime import OutboxState
 from tests.support.clock import START, FixedClock
 
 _KEY = b"a key of thirty-two bytes, or so"
@@ -33,14 +34,20 @@ class RecordedMetrics:
 
     queries: list[tuple[str, str]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    pool_states: list[tuple[int, int]] = field(default_factory=list)
+    pool_state: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
     def query(self, *, operation: str, table: str, seconds: float) -> None:
         assert seconds > 0
         self.queries.append((operation, table))
 
-    def pool(self, *, active: int, idle: int) -> None:
-        self.pool_states.append((active, idle))
+    def watch_pool(self, state: Callable[[], tuple[int, int]]) -> None:
+        self.pool_state = state
+
+    def delivery(self, outcome: str) -> None:
+        raise AssertionError("not of the storage")
+
+    def outbox(self, state: OutboxState | None) -> None:
+        raise AssertionError("not of the storage")
 
     def event(self, event_type: str) -> None:
         self.events.append(event_type)

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.adapters.telemetry.metrics import EVENT_COUNTERS, PrometheusMetrics
 from core.domain.events import EventType
+from core.ports.runtime import OutboxState
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -38,7 +39,9 @@ def exercise(metrics: PrometheusMetrics) -> None:
     metrics.request_started()
     metrics.request_finished(method="GET", path="/v1/users/me", status=200, seconds=0.003)
     metrics.query(operation="select", table="users", seconds=0.001)
-    metrics.pool(active=3, idle=2)
+    metrics.watch_pool(lambda: (3, 2))
+    metrics.delivery("sent")
+    metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
     for event_type in EventType:
         metrics.event(event_type)
 
@@ -68,6 +71,10 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),
         "db_connection_pool_active": ("gauge", set()),
         "db_connection_pool_idle": ("gauge", set()),
+        "outbox_deliveries": ("counter", {"outcome"}),
+        "outbox_pending_messages": ("gauge", set()),
+        "outbox_lag_seconds": ("gauge", set()),
+        "outbox_parked_messages": ("gauge", set()),
         "user_api_build_info": ("gauge", {"version"}),
     }
 
@@ -136,7 +143,7 @@ def test_statements_are_counted_and_timed(metrics: PrometheusMetrics) -> None:
     """By operation and table; the pool by what is in use and what rests."""
     metrics.query(operation="select", table="users", seconds=0.002)
     metrics.query(operation="insert", table="users", seconds=0.5)
-    metrics.pool(active=3, idle=7)
+    metrics.watch_pool(lambda: (3, 7))
     assert value(metrics, "db_queries_total", operation="select", table="users") == 1
     labels = {"operation": "insert", "table": "users"}
     assert value(metrics, "db_query_duration_seconds_sum", **labels) == 0.5
@@ -182,6 +189,19 @@ def test_events_without_a_metric_are_ignored(metrics: PrometheusMetrics) -> None
         metrics.event(event_type)
     assert set(series(metrics)) == before
     assert set(EVENT_COUNTERS) <= set(EventType)
+
+
+def test_the_outbox_is_told_where_somebody_looks(metrics: PrometheusMetrics) -> None:
+    """A process that does not look at it has no 0 that could hide what a worker sees."""
+    assert value(metrics, "outbox_pending_messages") is None
+    metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
+    assert value(metrics, "outbox_pending_messages") == 3
+    assert value(metrics, "outbox_lag_seconds") == 1.5
+    assert value(metrics, "outbox_parked_messages") == 1
+    metrics.outbox(OutboxState(pending=0, lag=0, parked=0))
+    assert value(metrics, "outbox_pending_messages") == 0
+    metrics.outbox(None)
+    assert value(metrics, "outbox_lag_seconds") is None
 
 
 def test_what_runs_is_told(metrics: PrometheusMetrics) -> None:

@@ -39,20 +39,15 @@ def observe(engine: Engine, metrics: Metrics) -> None:
         if hasattr(context, "started"):
             after(None, None, error.statement, None, context, False)
 
-    pool: Any = engine.pool
-
-    def taken(*_: Any) -> None:
-        metrics.pool(active=pool.checkedout(), idle=pool.checkedin())
-
-    def returned(*_: Any) -> None:
-        # Called just before the pool has it back.
-        metrics.pool(active=pool.checkedout() - 1, idle=pool.checkedin() + 1)
+    def pool_state() -> tuple[int, int]:
+        # Asked of the engine each time: it has another pool after `dispose`.
+        pool: Any = engine.pool
+        return pool.checkedout(), pool.checkedin()
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
     event.listen(engine, "handle_error", failed)
-    event.listen(pool, "checkout", taken)
-    event.listen(pool, "checkin", returned)
+    metrics.watch_pool(pool_state)
 
 
 class _Labels:

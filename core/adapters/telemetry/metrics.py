@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -17,8 +17,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from core.domain.events import EventType
+from core.ports.runtime import OutboxState
 
 # The alert on slow answers lies at 1 s, and a top bucket at its threshold would never let it fire:
 # they go on to the longest request that the deadlines allow.
@@ -61,6 +65,14 @@ class PrometheusMetrics:
         )
         self._active = Gauge("db_connection_pool_active", "Connections in use.", registry=registry)
         self._idle = Gauge("db_connection_pool_idle", "Connections at rest.", registry=registry)
+        self._deliveries = Counter(
+            "outbox_deliveries_total",
+            "Messages of the outbox that were handled.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._outbox = _OutboxCollector()
+        registry.register(self._outbox)
         self._hashing = Gauge(
             "password_hashes_in_flight",
             "Password hashes being computed or waiting for their turn.",
@@ -91,9 +103,15 @@ class PrometheusMetrics:
         count.inc()
         duration.observe(seconds)
 
-    def pool(self, *, active: int, idle: int) -> None:
-        self._active.set(active)
-        self._idle.set(idle)
+    def watch_pool(self, state: Callable[[], tuple[int, int]]) -> None:
+        self._active.set_function(lambda: state()[0])
+        self._idle.set_function(lambda: state()[1])
+
+    def delivery(self, outcome: str) -> None:
+        self._deliveries.labels(outcome).inc()
+
+    def outbox(self, state: OutboxState | None) -> None:
+        self._outbox.state = state
 
     def event(self, event_type: str) -> None:
         counter = self._events.get(event_type)
@@ -110,6 +128,24 @@ class PrometheusMetrics:
 
     def exposition(self) -> tuple[str, bytes]:
         return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
+
+
+class _OutboxCollector(Collector):
+    """Without samples where nobody looks: a 0 of the API's would read like an empty outbox."""
+
+    def __init__(self) -> None:
+        self.state: OutboxState | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        state = self.state
+        pending = GaugeMetricFamily("outbox_pending_messages", "Messages that are not sent yet.")
+        lag = GaugeMetricFamily("outbox_lag_seconds", "How long the one longest due waits.")
+        parked = GaugeMetricFamily("outbox_parked_messages", "Messages that wait for a human.")
+        if state is not None:
+            pending.add_metric([], state.pending)
+            lag.add_metric([], state.lag)
+            parked.add_metric([], state.parked)
+        yield from (pending, lag, parked)
 
 
 def _request_children(
