@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
@@ -246,19 +246,8 @@ class Settings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Raises ConfigurationError naming every variable at fault, in one line."""
-        parsed: dict[str, Any] = {}
-        faults: list[str] = []
-        for item in fields(cls):
-            env = item.metadata["env"]
-            if env not in environ or environ[env] == "":
-                if item.default is MISSING:
-                    faults.append(f"{env} is not set ({item.metadata['help']})")
-                continue
-            try:
-                parsed[item.name] = item.metadata["parse"](environ[env])
-            except ValueError as error:
-                faults.append(f"{env} {error}")
-        if faults:
+        parsed, at_fault = values.read(fields(cls), environ)
+        if faults := [f"{env} {reason}" for env, reason in at_fault.items()]:
             raise ConfigurationError("; ".join(faults))
         settings = cls(**parsed)
         if not settings.development:

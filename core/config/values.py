@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from dataclasses import MISSING, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -170,3 +170,22 @@ def setting(
     """A field of Settings; `unsafe` gives the reason why production refuses a value."""
     metadata = {"env": env, "parse": parse, "help": help_text, "secret": secret, "unsafe": unsafe}
     return field(default=default, metadata=metadata, repr=not secret)
+
+
+def read(
+    settings: Iterable[Field[Any]], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values by field, and what is wrong with others by variable, never quoting a value."""
+    parsed: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for item in settings:
+        env = item.metadata["env"]
+        if env not in environ or environ[env] == "":
+            if item.default is MISSING:
+                faults[env] = f"is not set ({item.metadata['help']})"
+            continue
+        try:
+            parsed[item.name] = item.metadata["parse"](environ[env])
+        except ValueError as error:
+            faults[env] = str(error)
+    return parsed, faults
