@@ -124,6 +124,35 @@ class UsernameTaken(DomainError):
     message = "This username is in use."
 
 
+class RoleTaken(DomainError):
+    code = "role-taken"
+    message = "There is a role of this name."
+
+
+class RoleInUse(DomainError):
+    code = "role-in-use"
+    message = "Users hold this role; revoke it first."
+
+
+class RoleBuiltIn(DomainError):
+    code = "role-built-in"
+    message = "A built-in role cannot be changed or deleted."
+
+
+class LastAdministrator(DomainError):
+    """Without an active administrator nobody could mend anything through the API."""
+
+    code = "last-administrator"
+    message = "There would be no active administrator left."
+
+
+class StateConflict(DomainError):
+    """The user's status does not allow it; the message says which one it is."""
+
+    code = "state-conflict"
+    message = "The status of the user does not allow this."
+
+
 class VersionMismatch(DomainError):
     """`If-Match` named a version that is not the current one (RFC 9110 section 13.1.1)."""
 

@@ -160,6 +160,12 @@ class Settings:
         "seconds a reset link works",
         timedelta(minutes=30),
     )
+    invitation_lifetime: timedelta = setting(
+        "INVITATION_LIFETIME",
+        values.duration(3600, 30 * 86400),
+        "seconds an invitation works",
+        timedelta(days=7),
+    )
     erasure_grace: timedelta = setting(
         "ERASURE_GRACE",
         values.duration(0, 90 * 86400),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from core.domain.profile import printable
 from core.domain.user import User
-from core.errors import PermissionDenied
+from core.errors import FieldError, InvalidInput, PermissionDenied
 
 
 class Permission(StrEnum):
@@ -24,6 +27,22 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys:write"
 
 
+PERMISSIONS: Mapping[Permission, str] = {
+    Permission.USERS_READ: "List, search and read users.",
+    Permission.USERS_WRITE: "Create, invite and change users.",
+    Permission.USERS_SUSPEND: "Suspend, reactivate and deactivate users, end their sessions, "
+    "force them to choose a new password.",
+    Permission.USERS_DELETE: "Delete users, and take a deletion back in its time of grace.",
+    Permission.ROLES_READ: "List and read roles.",
+    Permission.ROLES_WRITE: "Create, change and delete roles.",
+    Permission.ROLES_GRANT: "Grant roles to users and revoke them.",
+    Permission.AUDIT_READ: "Read the audit log.",
+    Permission.KEYS_READ: "List signing keys.",
+    Permission.KEYS_WRITE: "Rotate signing keys.",
+}
+"""What each permission allows. A permission is a scope of the same name: access tokens carry those
+of their user in `scope`, OpenAPI names them at each operation."""
+
 ADMIN_ROLE = "admin"
 
 BUILT_IN_ROLES: Mapping[str, tuple[Permission, ...]] = {
@@ -31,6 +50,52 @@ BUILT_IN_ROLES: Mapping[str, tuple[Permission, ...]] = {
     "support": (Permission.USERS_READ, Permission.USERS_SUSPEND, Permission.ROLES_READ),
     "auditor": (Permission.AUDIT_READ,),
 }
+
+
+_ROLE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_DESCRIPTION_LENGTH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """A named set of permissions; `version` rises by one with each change."""
+
+    name: str
+    description: str
+    built_in: bool
+    permissions: frozenset[str]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+def check_role(
+    *, name: str | None = None, description: str | None = None, permissions: Iterable[str] = ()
+) -> None:
+    """Raises InvalidInput at `/name`, `/description` or `/permissions/<index>`."""
+    errors = []
+    if name is not None and not _ROLE_NAME.fullmatch(name):
+        errors.append(
+            FieldError(
+                "/name",
+                "must be 1 to 63 lower-case letters, digits or hyphens, beginning with a letter",
+            )
+        )
+    if description is not None and (
+        len(description) > _DESCRIPTION_LENGTH or not printable(description)
+    ):
+        errors.append(
+            FieldError(
+                "/description", f"must have at most {_DESCRIPTION_LENGTH} visible characters"
+            )
+        )
+    errors += [
+        FieldError(f"/permissions/{index}", "is no permission of this service")
+        for index, permission in enumerate(permissions)
+        if permission not in PERMISSIONS
+    ]
+    if errors:
+        raise InvalidInput(errors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +112,7 @@ class Principal:
         """Raises PermissionDenied."""
         if permission not in self.permissions:
             raise PermissionDenied
+
+    def holds(self, permissions: Iterable[str]) -> bool:
+        """Whether all of them are held: nobody gives, or acts on, more than they hold."""
+        return self.permissions.issuperset(permissions)

@@ -11,6 +11,7 @@ from uuid import UUID
 class CodePurpose(StrEnum):
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105  the name of a purpose, not a password
+    INVITATION = "invitation"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,15 @@ class EventType(StrEnum):
     REGISTRATION_REQUESTED = "registration.requested"
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
+    USER_INVITED = "user.invited"
+    USER_SUSPENDED = "user.suspended"
+    USER_REACTIVATED = "user.reactivated"
     USER_DEACTIVATED = "user.deactivated"
     EMAIL_VERIFIED = "email.verified"
     VERIFICATION_REQUESTED = "email.verification_requested"
+    EMAIL_CHANGED = "email.changed"
     ERASURE_REQUESTED = "erasure.requested"
+    ERASURE_CANCELLED = "erasure.cancelled"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     LOGIN_THROTTLED = "login.throttled"
@@ -25,14 +30,20 @@ class EventType(StrEnum):
     PASSWORD_CHANGE_FAILED = "password.change_failed"  # noqa: S105  the name of an event
     PASSWORD_RESET_REQUESTED = "password.reset_requested"  # noqa: S105  the name of an event
     PASSWORD_RESET = "password.reset"  # noqa: S105  the name of an event
+    PASSWORD_RESET_FORCED = "password.reset_forced"  # noqa: S105  the name of an event
+    ROLE_CREATED = "role.created"
+    ROLE_UPDATED = "role.updated"
+    ROLE_DELETED = "role.deleted"
     ROLE_GRANTED = "role.granted"
+    ROLE_REVOKED = "role.revoked"
+    ACCESS_DENIED = "access.denied"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One fact.
 
-    `actor` did it, `subject` is the user it is about; `None` stands for nobody known.     `details`
+    `actor` did it, `subject` is the user it is about; `None` stands for nobody known. `details`
     is JSON and may hold personal data: it goes to the erasable payload, never to the event row.
     """
 

@@ -16,6 +16,8 @@ class RevokeReason(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105  a reason, not a password
     DEACTIVATED = "deactivated"
     SUSPENDED = "suspended"
+    PASSWORD_RESET_FORCED = "password_reset_forced"  # noqa: S105  a reason, not a password
+    REVOKED_BY_ADMIN = "revoked_by_admin"
     REUSE_DETECTED = "reuse_detected"
 
 

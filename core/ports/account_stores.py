@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from core.domain.access import Role
 from core.domain.codes import CodePurpose, OneTimeCode, PendingRegistration
+from core.domain.directory import UserQuery
 from core.domain.user import NewUser, User, UserStatus
 
 
@@ -25,6 +27,22 @@ class UserStore(Protocol):
 
     def by_email(self, email_normalised: str) -> User | None: ...
 
+    def locked(self, user_id: UUID) -> User | None:
+        """Locks the row (FOR NO KEY UPDATE) until the transaction ends.
+
+        Behind `CredentialStore.password_hash`, which locks first everywhere.
+        """
+        ...
+
+    def page(
+        self, query: UserQuery, *, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[User]:
+        """In the order of the query, strictly behind the position `after` (`UserQuery.position`).
+
+        Raises InvalidCursor when `after` is none of this query's positions.
+        """
+        ...
+
     def update(
         self,
         user_id: UUID,
@@ -35,8 +53,9 @@ class UserStore(Protocol):
     ) -> User | None:
         """Writes columns by name and raises the version; None when missing or of another version.
 
-        Raises UsernameTaken; the transaction stays usable. A change of `username` runs in a
-        savepoint (three statements), a KeyError is a column that nobody may change.
+        `email` goes with `email_normalised`. Raises UsernameTaken or EmailTaken; the transaction
+        stays usable. A change of either runs in a savepoint (three statements), a KeyError is a
+        column that nobody may change.
         """
         ...
 
@@ -132,11 +151,13 @@ class CodeStore(Protocol):
         self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None
     ) -> None: ...
 
-    def holder(self, digest: bytes, purpose: CodePurpose) -> UUID | None:
+    def holder(self, digest: bytes, purposes: Collection[CodePurpose]) -> UUID | None:
         """The user that it acts on, whether or not it is good; uses nothing up."""
         ...
 
-    def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
+    def redeem(
+        self, digest: bytes, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> OneTimeCode | None:
         """Marks it used in the statement that reads it: of two at once, one gets it."""
         ...
 
@@ -148,6 +169,10 @@ class ErasureStore(Protocol):
         """Returns when the erasure is due: of the first request, if there was one."""
         ...
 
+    def pending(self, user_id: UUID) -> bool: ...
+
+    def cancel(self, user_id: UUID) -> None: ...
+
 
 class AccessStore(Protocol):
     def grant(self, user_id: UUID, role: str, *, granted_by: UUID | None, now: datetime) -> bool:
@@ -155,4 +180,47 @@ class AccessStore(Protocol):
 
         Raises NotFound when there is no such role.
         """
+        ...
+
+    def revoke(self, user_id: UUID, role: str, *, now: datetime) -> bool:
+        """False when it was not held; else the user's version rises."""
+        ...
+
+    def permissions(self, user_id: UUID) -> frozenset[str]:
+        """Of all the user's roles together, whatever the user's status is."""
+        ...
+
+    def keeps_an_administrator(self) -> bool:
+        """Whether an active user holds the role admin.
+
+        Two statements: transactions that ask wait for each other until they end. It is asked last,
+        behind the change that might have taken the last one away.
+        """
+        ...
+
+    def role(self, name: str) -> Role | None: ...
+
+    def role_page(self, *, after: str | None, limit: int) -> Sequence[Role]:
+        """By name, strictly behind `after`."""
+        ...
+
+    def insert_role(self, role: Role) -> None:
+        """With its permissions. Raises RoleTaken; the transaction stays usable."""
+        ...
+
+    def update_role(
+        self,
+        name: str,
+        *,
+        description: str,
+        permissions: frozenset[str],
+        expected_version: int,
+        now: datetime,
+    ) -> Role | None:
+        """Replaces both and raises the version; None when missing or of another version."""
+        ...
+
+    def delete_role(self, name: str, *, expected_version: int) -> bool:
+        """False when missing or of another version. Raises RoleInUse while users hold it; the
+        transaction stays usable."""
         ...

@@ -15,6 +15,8 @@ class MailTemplate(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105  the name of a template
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  the name of a template
     ACCOUNT_DEACTIVATED = "account_deactivated"
+    INVITATION = "invitation"
+    CHOOSE_NEW_PASSWORD = "choose_new_password"  # noqa: S105  the name of a template
 
 
 MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
@@ -24,6 +26,8 @@ MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
     MailTemplate.RESET_PASSWORD: frozenset({"link", "expires_minutes"}),
     MailTemplate.PASSWORD_CHANGED: frozenset({"reset_link"}),
     MailTemplate.ACCOUNT_DEACTIVATED: frozenset({"erasure_days"}),
+    MailTemplate.INVITATION: frozenset({"link", "expires_minutes"}),
+    MailTemplate.CHOOSE_NEW_PASSWORD: frozenset({"reset_link"}),
 }
 """What each mail needs to be told, no more and no less.
 

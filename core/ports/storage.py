@@ -16,6 +16,7 @@ from uuid import UUID
 
 from core.domain.events import Event
 from core.domain.requests import RequestContext
+from core.domain.trail import AuditEntry, AuditQuery
 from core.ports.account_stores import (
     AccessStore,
     CodeStore,
@@ -98,6 +99,12 @@ class SigningKeyStore(Protocol):
         ...
 
 
+class AuditStore(Protocol):
+    def page(self, query: AuditQuery, *, after: UUID | None, limit: int) -> Sequence[AuditEntry]:
+        """Newest first, by id, strictly behind the event `after`."""
+        ...
+
+
 class Housekeeping(Protocol):
     def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
         """Deletes what has no use any more: codes, sign-ups, idempotency records, throttles,
@@ -131,6 +138,8 @@ class Stores(Protocol):
     def access(self) -> AccessStore: ...
     @property
     def erasures(self) -> ErasureStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
     @property
     def signing_keys(self) -> SigningKeyStore: ...
     @property

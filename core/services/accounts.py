@@ -143,7 +143,9 @@ class Accounts:
         """
         now = self.clock.now()
         with self.storage.write(context) as uow:
-            redeemed = uow.codes.redeem(self.codes.digest(code), CodePurpose.VERIFY_EMAIL, now=now)
+            redeemed = uow.codes.redeem(
+                self.codes.digest(code), {CodePurpose.VERIFY_EMAIL}, now=now
+            )
             if redeemed is None:
                 raise InvalidCode
             if redeemed.registration_id is not None:

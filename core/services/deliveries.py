@@ -113,12 +113,15 @@ class Deliveries:
                 return None
             if code.purpose is CodePurpose.RESET_PASSWORD:
                 return self._reset_mail(uow, message, code)
+            if code.purpose is CodePurpose.INVITATION:
+                return self._invitation_mail(uow, message, code)
             return self._verification_mail(uow, message, code)
         user = uow.users.by_id(UUID(message.payload["user_id"]))
         if user is None:
             return None
         variables = {
             MailTemplate.PASSWORD_CHANGED: {"reset_link": self._page("reset")},
+            MailTemplate.CHOOSE_NEW_PASSWORD: {"reset_link": self._page("reset")},
             MailTemplate.ACCOUNT_DEACTIVATED: {
                 "erasure_days": str(self.settings.erasure_grace.days)
             },
@@ -129,12 +132,25 @@ class Deliveries:
         self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode
     ) -> Mail | None:
         user = uow.users.by_email(code.email_normalised)
-        if user is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+        if user is None or user.status is not UserStatus.ACTIVE:
             return None
         uow.codes.bind(code.id, user_id=user.id, registration_id=None)
         return self._mail(
             message,
             MailTemplate.RESET_PASSWORD,
+            user.email,
+            {"link": self._link("reset", code), "expires_minutes": self._left(code.expires_at)},
+        )
+
+    def _invitation_mail(
+        self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode
+    ) -> Mail | None:
+        user = uow.users.by_id(code.user_id) if code.user_id else None
+        if user is None or user.status is not UserStatus.PENDING:
+            return None
+        return self._mail(
+            message,
+            MailTemplate.INVITATION,
             user.email,
             {"link": self._link("reset", code), "expires_minutes": self._left(code.expires_at)},
         )

@@ -21,6 +21,12 @@ from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
 from core.services.throttling import Throttling, refusal
 
+# What a user has to be who uses such a code: an invitation is no use to whoever accepted one.
+_REPLACES_PASSWORD = {
+    CodePurpose.RESET_PASSWORD: UserStatus.ACTIVE,
+    CodePurpose.INVITATION: UserStatus.PENDING,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Passwords:
@@ -61,7 +67,7 @@ class Passwords:
 
     def reset(self, context: RequestContext, *, code: str, password: str) -> None:
         """Sets a new password with a code from a mail, which also proves the address, and ends
-        every session.
+        every session. With the code of an invitation, the user becomes active.
 
         Raises:
             InvalidCode
@@ -73,11 +79,11 @@ class Passwords:
         now = self.clock.now()
         digest = self.codes.digest(code)
         with self.storage.write(context) as uow:
-            holder = uow.codes.holder(digest, CodePurpose.RESET_PASSWORD)
+            holder = uow.codes.holder(digest, _REPLACES_PASSWORD)
             if holder is not None:
                 # Locked first, as a change does: two links at once would lock each other's code.
                 uow.credentials.password_hash(holder)
-            redeemed = uow.codes.redeem(digest, CodePurpose.RESET_PASSWORD, now=now)
+            redeemed = uow.codes.redeem(digest, _REPLACES_PASSWORD, now=now)
             user = uow.users.by_id(redeemed.user_id) if redeemed and redeemed.user_id else None
             if user is None or redeemed is None or not _may_reset(user, redeemed):
                 raise InvalidCode
@@ -85,10 +91,19 @@ class Passwords:
             uow.users.mark_email_verified(
                 user.id, email_normalised=redeemed.email_normalised, now=now
             )
+            if user.status is UserStatus.PENDING:
+                uow.users.update(
+                    user.id, {"status": UserStatus.ACTIVE}, expected_version=None, now=now
+                )
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
             # Whoever reads the mailbox is the owner: strangers' guesses count no longer.
             uow.throttles.clear([self.throttling.strangers(str(user.id)).key])
-            uow.record(Event(type=EventType.PASSWORD_RESET, actor=user.id, subject=user.id))
+            details: dict[str, object] = {"code": redeemed.purpose}
+            uow.record(
+                Event(
+                    type=EventType.PASSWORD_RESET, actor=user.id, subject=user.id, details=details
+                )
+            )
             uow.commit()
 
     def change(
@@ -107,6 +122,9 @@ class Passwords:
             personal=(user.email, user.username),
             pointer="/new_password",
         )
+        refused = self.throttling.refusals.find(str(user.id), context, now=self.clock.now())
+        if refused:
+            raise refused
         stored_hash, own_bucket = self._admit(context, user)
         if not self.hasher.verify(stored_hash, normalise_password(current)).matches:
             self._record_failure(context, user)
@@ -140,7 +158,8 @@ class Passwords:
             exceeded = uow.throttles.charge(guesses, now=now)
             uow.commit()
         if exceeded:
-            raise refusal(exceeded)
+            self.throttling.refusals.keep(str(user.id), context, exceeded, now=now)
+            raise refusal(exceeded, now=now)
         return candidate.password_hash if candidate else None, guesses[0]
 
     def _record_failure(self, context: RequestContext, user: User) -> None:
@@ -156,10 +175,12 @@ class Passwords:
         now = self.clock.now()
         uow.credentials.set_password(user.id, password_hash, now=now)
         uow.sessions.revoke_all(user.id, reason=reason, now=now)
-        uow.codes.revoke_for_user(user.id, CodePurpose.RESET_PASSWORD, now=now)
-        uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
+        for purpose in _REPLACES_PASSWORD:
+            uow.codes.revoke_for_user(user.id, purpose, now=now)
+        if user.status is UserStatus.ACTIVE:
+            uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
 
 
 def _may_reset(user: User, code: OneTimeCode) -> bool:
     same_address = EmailAddress.parse(user.email).normalised == code.email_normalised
-    return same_address and user.status in {UserStatus.ACTIVE, UserStatus.PENDING}
+    return same_address and user.status is _REPLACES_PASSWORD[code.purpose]

@@ -100,6 +100,26 @@ DOMAIN_PROBLEMS: Mapping[type[DomainError], ProblemType] = dict(
             "Another account has this username. Choose another one.",
         ),
         _row(
+            errors.RoleTaken, 409, "Role exists",
+            "There is a role of this name. Change that one, or choose another name.",
+        ),
+        _row(
+            errors.RoleInUse, 409, "Role in use",
+            "Users hold this role. Revoke it from them first: GET /v1/users?role= lists them.",
+        ),
+        _row(
+            errors.RoleBuiltIn, 409, "Role is built in",
+            "Built-in roles come with the service. Create a role of your own instead.",
+        ),
+        _row(
+            errors.LastAdministrator, 409, "Last administrator",
+            "No active user would hold the role admin any more. Grant it to somebody else first.",
+        ),
+        _row(
+            errors.StateConflict, 409, "Wrong status",
+            "The status of the user does not allow this operation; detail says which status it is.",
+        ),
+        _row(
             errors.VersionMismatch, 412, "Changed in between",
             "If-Match named a version that is not the current one (RFC 9110, section 13.1.1), or "
             "somebody else was faster. Read the resource again, apply the change to what it is "

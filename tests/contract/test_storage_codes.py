@@ -43,8 +43,8 @@ def test_a_code_is_redeemed_once(storage: PostgresStorage) -> None:
     code = insert_code(storage, registration_id=IDS.new())
     with storage.write(CONTEXT) as uow:
         assert uow.codes.by_id(code.id) == code
-        assert uow.codes.redeem(code.id.bytes, VERIFY, now=START) == code
-        assert uow.codes.redeem(code.id.bytes, VERIFY, now=START) is None
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=START) == code
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=START) is None
         assert uow.codes.by_id(code.id) is None
         uow.commit()
 
@@ -59,7 +59,7 @@ def test_twenty_redemptions_at_once_have_one_winner(
     def attempt(_: int) -> bool:
         start.wait(timeout=20)
         with crowd.storage.write(CONTEXT) as uow:
-            redeemed = uow.codes.redeem(code.id.bytes, VERIFY, now=START)
+            redeemed = uow.codes.redeem(code.id.bytes, {VERIFY}, now=START)
             uow.commit()
         return redeemed is not None
 
@@ -71,18 +71,18 @@ def test_a_rolled_back_redemption_leaves_the_code_good(storage: PostgresStorage)
     """A refused password, say, costs no new mail."""
     code = insert_code(storage)
     with storage.write(CONTEXT) as uow:
-        assert uow.codes.redeem(code.id.bytes, VERIFY, now=START)
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=START)
     with storage.write(CONTEXT) as uow:
-        assert uow.codes.redeem(code.id.bytes, VERIFY, now=START)
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=START)
 
 
 def test_a_code_is_good_for_its_purpose_and_until_its_end(storage: PostgresStorage) -> None:
     """Neither for something else nor at the moment it expires."""
     code = insert_code(storage)
     with storage.write(CONTEXT) as uow:
-        assert uow.codes.redeem(code.id.bytes, RESET, now=START) is None
-        assert uow.codes.redeem(code.id.bytes, VERIFY, now=code.expires_at) is None
-        assert uow.codes.redeem(b"another digest", VERIFY, now=START) is None
+        assert uow.codes.redeem(code.id.bytes, {RESET}, now=START) is None
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=code.expires_at) is None
+        assert uow.codes.redeem(b"another digest", {VERIFY}, now=START) is None
 
 
 def test_the_worker_binds_a_code_to_what_it_acts_on(storage: PostgresStorage) -> None:
@@ -106,8 +106,8 @@ def test_revoking_codes_of_a_user_spares_other_purposes(storage: PostgresStorage
     verify = insert_code(storage, user_id=user.id)
     with storage.write(CONTEXT) as uow:
         uow.codes.revoke_for_user(user.id, RESET, now=START)
-        assert uow.codes.redeem(reset.id.bytes, RESET, now=START) is None
-        assert uow.codes.redeem(verify.id.bytes, VERIFY, now=START) is not None
+        assert uow.codes.redeem(reset.id.bytes, {RESET}, now=START) is None
+        assert uow.codes.redeem(verify.id.bytes, {VERIFY}, now=START) is not None
         uow.commit()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, insert, select, update
 
 from core.adapters.postgres.lookups import Lookup
 from core.adapters.postgres.tables import one_time_codes
@@ -50,13 +50,13 @@ _BIND = (
 )
 _HOLDER = select(one_time_codes.c.user_id).where(
     one_time_codes.c.digest == bindparam("presented"),
-    one_time_codes.c.purpose == bindparam("wanted"),
+    one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
 )
 _REDEEM = Lookup(
     update(one_time_codes)
     .where(
         one_time_codes.c.digest == bindparam("presented"),
-        one_time_codes.c.purpose == bindparam("wanted"),
+        one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
         one_time_codes.c.used_at.is_(None),
         one_time_codes.c.expires_at > bindparam("now"),
     )
@@ -104,11 +104,15 @@ class PostgresCodes:
             _BIND, {"code_id": code_id, "user": user_id, "registration": registration_id}
         )
 
-    def holder(self, digest: bytes, purpose: CodePurpose) -> UUID | None:
-        return self._connection.execute(_HOLDER, {"presented": digest, "wanted": purpose}).scalar()
+    def holder(self, digest: bytes, purposes: Collection[CodePurpose]) -> UUID | None:
+        return self._connection.execute(
+            _HOLDER, {"presented": digest, "wanted": list(purposes)}
+        ).scalar()
 
-    def redeem(self, digest: bytes, purpose: CodePurpose, *, now: datetime) -> OneTimeCode | None:
-        return _REDEEM.one(self._connection, presented=digest, wanted=purpose, now=now)
+    def redeem(
+        self, digest: bytes, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> OneTimeCode | None:
+        return _REDEEM.one(self._connection, presented=digest, wanted=list(purposes), now=now)
 
     def revoke_for_user(self, user_id: UUID, purpose: CodePurpose, *, now: datetime) -> None:
         self._connection.execute(_REVOKE_FOR_USER, {"user": user_id, "wanted": purpose, "now": now})

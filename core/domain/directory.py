@@ -1,0 +1,112 @@
+"""Finding users: what can be asked for, and where a page begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.domain.addresses import EmailAddress
+from core.domain.profile import printable
+from core.domain.user import User, UserStatus
+from core.errors import FieldError, InvalidInput
+
+SHORTEST_SEARCH = 3
+LONGEST_SEARCH = 200
+
+
+class UserSort(StrEnum):
+    CREATED_AT = "created_at"
+    EMAIL = "email"
+    LAST_LOGIN_AT = "last_login_at"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserQuery:
+    """All filters have to hold. `email` is the whole address, normalised; `search` is a part of
+    address, username or one of the names, in any case.
+
+    `created_after` is inclusive, `created_before` exclusive. Ties go by id; whoever never logged in
+    stands before the first login.
+    """
+
+    search: str | None = None
+    email: str | None = None
+    status: UserStatus | None = None
+    role: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    sort: UserSort = UserSort.CREATED_AT
+    descending: bool = True
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        search: str | None,
+        email: str | None,
+        status: UserStatus | None,
+        role: str | None,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        sort: UserSort,
+        descending: bool,
+    ) -> UserQuery:
+        """Raises InvalidInput at `/q`, `/email`, `/created_after` or `/created_before`."""
+        errors = []
+        if search is not None and not (
+            SHORTEST_SEARCH <= len(search) <= LONGEST_SEARCH and printable(search)
+        ):
+            errors.append(
+                FieldError(
+                    "/q", f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters"
+                )
+            )
+        errors += [
+            FieldError(f"/{name}", "must have an offset from UTC, such as Z")
+            for name, moment in (
+                ("created_after", created_after),
+                ("created_before", created_before),
+            )
+            if moment is not None and moment.tzinfo is None
+        ]
+        if errors:
+            raise InvalidInput(errors)
+        return cls(
+            search=search,
+            email=EmailAddress.parse(email).normalised if email is not None else None,
+            status=status,
+            role=role,
+            created_after=created_after,
+            created_before=created_before,
+            sort=sort,
+            descending=descending,
+        )
+
+    @property
+    def name(self) -> str:
+        """Equal for equal queries only: cursors are bound to it."""
+        moments = (self.created_after, self.created_before)
+        parts: Sequence[object] = (
+            self.search,
+            self.email,
+            self.status,
+            self.role,
+            *(moment and moment.isoformat() for moment in moments),
+            self.sort,
+            self.descending,
+        )
+        return "users:" + json.dumps(parts)
+
+    def position(self, user: User) -> tuple[str, str]:
+        """Where the page behind `user` begins: the sort key as text, empty for no login, and the
+        id."""
+        if self.sort is UserSort.EMAIL:
+            key = EmailAddress.parse(user.email).normalised
+        elif self.sort is UserSort.CREATED_AT:
+            key = user.created_at.isoformat()
+        else:
+            key = user.last_login_at.isoformat() if user.last_login_at else ""
+        return key, str(user.id)
