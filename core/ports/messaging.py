@@ -75,3 +75,10 @@ class Mailer(Protocol):
         Raises MailFailed.
         """
         ...
+
+    def check(self) -> str:
+        """Goes all the way to handing over a mail, within the mail timeout, and sends none.
+
+        Returns what was reached, in a few words without secrets. Raises MailFailed.
+        """
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,20 @@ class DirectoryMailer:
             raise MailFailed(f"the mail folder: {error.strerror}", permanent=False) from error
         link = mail.variables.get("link") or mail.variables.get("reset_link") or "no link"
         logger.info("mail to %s: %s: %s", mail.to, message["Subject"], link)
+
+    def check(self) -> str:
+        """A folder that is not there yet must be one that the first mail can make.
+
+        Raises:
+            MailFailed: no file can be written there.
+        """
+        try:
+            present = next(path for path in (self._folder, *self._folder.parents) if path.exists())
+            with tempfile.TemporaryFile(dir=present):
+                return f"files in {self._folder}"
+        except OSError as error:
+            reason = f"the mail folder {self._folder}: {error.strerror}"
+            raise MailFailed(reason, permanent=False) from error
 
     def _written(self, message_id: str) -> Iterator[Path]:
         for path in self._folder.glob(f"*-{message_id}.eml"):

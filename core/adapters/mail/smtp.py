@@ -22,6 +22,9 @@ from core.ports.messaging import Mail, MailFailed
 _ABOUT_THE_CONNECTION = frozenset({530})
 _REPLY_LENGTH = 200
 
+Envelope = tuple[str, str, bytes]
+"""Sender, recipient and message."""
+
 
 class Security(StrEnum):
     """How a connection is encrypted; `NONE` is for a relay on this very machine."""
@@ -99,12 +102,27 @@ class SmtpMailer:
                 and can be mended, so it is not.
         """
         message = compose(mail, self._sender)
+        self._talk((self._sender.address, mail.to, message.as_bytes()))
+
+    def check(self) -> str:
+        """Connects, encrypts and logs in as for a mail, and then says goodbye.
+
+        Raises:
+            MailFailed: a mail would have failed too.
+        """
+        self._talk(None)
+        server = self._server
+        encrypted = "in clear" if server.security is Security.NONE else f"by {server.security}"
+        login = "logged in" if server.username is not None else "without a login"
+        return f"{server.host} port {server.port} {encrypted}, {login}"
+
+    def _talk(self, envelope: Envelope | None) -> None:
         attempt = _Attempt(
             self._server,
             self._tls or ssl.create_default_context(),
             timeout=self._timeout,
             hello=self._sender.domain,
-            envelope=(self._sender.address, mail.to, message.as_bytes()),
+            envelope=envelope,
         )
         attempt.start()
         try:
@@ -114,11 +132,11 @@ class SmtpMailer:
             reason = f"the relay did not take it within {self._timeout:g} s"
             raise MailFailed(reason, permanent=False) from None
         except OSError as error:
-            raise _failure(error, mail.to) from error
+            raise _failure(error, envelope[1] if envelope else None) from error
 
 
 class _Attempt(threading.Thread):
-    """One conversation with the relay.
+    """One conversation with the relay, without an envelope only up to the login.
 
     smtplib's timeout counts anew with every read, and a name lookup has none; so the talk goes on
     in a thread of its own, which the sender leaves at the deadline.
@@ -131,7 +149,7 @@ class _Attempt(threading.Thread):
         *,
         timeout: float,
         hello: str,
-        envelope: tuple[str, str, bytes],
+        envelope: Envelope | None,
     ) -> None:
         super().__init__(name="smtp", daemon=True)
         self.accepted: Future[None] = Future()
@@ -180,10 +198,13 @@ class _Attempt(threading.Thread):
             self._smtp.login(server.username, server.password)
         if self._abandoned.is_set():
             raise smtplib.SMTPServerDisconnected("abandoned")
-        self._smtp.sendmail(*self._envelope)
+        if self._envelope is None:
+            self._smtp.ehlo_or_helo_if_needed()
+        else:
+            self._smtp.sendmail(*self._envelope)
 
 
-def _failure(error: OSError, to: str) -> MailFailed:
+def _failure(error: OSError, to: str | None) -> MailFailed:
     about_the_mail = True
     text: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -201,11 +222,13 @@ def _failure(error: OSError, to: str) -> MailFailed:
     return MailFailed(f"the relay answered {code} {_legible(text, to)}", permanent=permanent)
 
 
-def _legible(reply: bytes | str, to: str) -> str:
+def _legible(reply: bytes | str, to: str | None) -> str:
     """A reply fit for logs: one line of printable ASCII, and the address taken out."""
     text = reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
     line = " ".join("".join(ch if " " <= ch <= "~" else " " for ch in text).split())
-    return re.sub(re.escape(to), "(address)", line, flags=re.IGNORECASE)[:_REPLY_LENGTH]
+    if to is not None:
+        line = re.sub(re.escape(to), "(address)", line, flags=re.IGNORECASE)
+    return line[:_REPLY_LENGTH]
 
 
 def _credential(text: str | None) -> str | None:
