@@ -35,6 +35,7 @@ from core.services.deliveries import Deliveries
 from core.services.housekeeping import HousekeepingService
 from core.services.keys import Keys
 from core.services.passwords import Passwords
+from core.services.refusals import Refusals
 from core.services.sessions import Sessions
 from core.services.throttling import Throttling
 from core.services.tokens import TokenIssuer
@@ -90,6 +91,7 @@ def build_core(settings: Settings) -> Core:
     clock = SystemClock()
     ids = UuidV7Ids(clock)
     metrics = PrometheusMetrics(version=version())
+    cache = MemoryCache()
     sealer = AesGcmSealer(derive_key(settings.secret_key, KeyUse.SEALING))
     pseudonyms = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.PSEUDONYMS))
     codes = HmacCodeSecrets(derive_key(settings.secret_key, KeyUse.CODES))
@@ -127,13 +129,17 @@ def build_core(settings: Settings) -> Core:
         lifetime=settings.access_token_lifetime,
         ids=ids,
     )
-    throttling = Throttling(settings, pseudonyms)
+    throttling = Throttling(
+        settings=settings,
+        pseudonyms=pseudonyms,
+        refusals=Refusals(pseudonyms=pseudonyms, cache=cache),
+    )
     return Core(
         settings=settings,
         storage=storage,
         access_tokens=access_tokens,
         limiter=MemoryRateLimiter(),
-        cache=MemoryCache(),
+        cache=cache,
         accelerator=NoAccelerator(),
         metrics=metrics,
         clock=clock,

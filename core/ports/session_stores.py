@@ -81,11 +81,14 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Exceeded:
-    """`first` is True for the one charge that crossed the limit: it is audited, the rest is only
-    counted."""
+    """A bucket over its limit, until `ends`.
+
+    `first` is True for the one charge that crossed the limit: it is audited, the rest is only
+    counted.
+    """
 
     bucket: Bucket
-    retry_after: int
+    ends: datetime
     first: bool
 
 

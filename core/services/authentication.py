@@ -71,7 +71,10 @@ class Authentication:
                 sign-up, whether or not the address has an account beside it.
             TooManyRequests, Overloaded
         """
-        candidate, buckets = self._admit(context, identifier)
+        email, username = _identify(identifier)
+        typed_name = email or username or ""
+        self._refuse_again(context, typed_name)
+        candidate, buckets = self._admit(context, email=email, username=username)
         # What is longer than any password could be is cut: it cannot match, at the same cost.
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
         check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
@@ -85,12 +88,21 @@ class Authentication:
             self._record_failure(context, candidate, EmailNotVerified)
             raise EmailNotVerified
         new_hash = self.hasher.hash(typed) if check.rehash else None
-        return self._open_session(context, candidate, buckets, new_hash)
+        tokens = self._open_session(context, candidate, buckets, new_hash)
+        self.throttling.refusals.drop(typed_name, context)
+        return tokens
+
+    def _refuse_again(self, context: RequestContext, typed_name: str) -> None:
+        """Before any statement, as long as the last refusal holds."""
+        refused = self.throttling.refusals.find(typed_name, context, now=self.clock.now())
+        if refused:
+            self.metrics.event(EventType.LOGIN_THROTTLED)
+            raise refused
 
     def _admit(
-        self, context: RequestContext, identifier: str
+        self, context: RequestContext, *, email: str | None, username: str | None
     ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
-        email, username = _identify(identifier)
+        typed_name = email or username or ""
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -102,7 +114,7 @@ class Authentication:
             # A sign-up has no counter of its own: each new one would begin anew, and only where
             # there is no account.
             known = candidate is not None and candidate.kind is AccountKind.USER
-            account = str(candidate.id) if candidate and known else f"typed:{email or username}"
+            account = str(candidate.id) if candidate and known else f"typed:{typed_name}"
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
@@ -119,7 +131,8 @@ class Authentication:
         if exceeded:
             if not exceeded.first:
                 self.metrics.event(EventType.LOGIN_THROTTLED)
-            raise refusal(exceeded)
+            self.throttling.refusals.keep(typed_name, context, exceeded, now=now)
+            raise refusal(exceeded, now=now)
         return candidate, buckets
 
     def _record_failure(

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.config import Settings
 from core.domain.requests import RequestContext
 from core.errors import TooManyRequests
 from core.ports.security import Pseudonyms
 from core.ports.session_stores import Bucket, Exceeded
+from core.services.refusals import PAIR, Refusal, Refusals
 
 FAILURE_WINDOW = 15 * 60
 ACCOUNT_WINDOW = 60 * 60
 MAIL_WINDOW = 60 * 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Throttling:
     """Names and sizes of the buckets; keys are pseudonyms, so that the table tells nobody's
     address."""
 
     settings: Settings
     pseudonyms: Pseudonyms
+    refusals: Refusals
 
     def address_key(self, context: RequestContext) -> bytes:
         return self.pseudonyms.of("address", context.address_bucket or "unknown")
@@ -39,7 +42,7 @@ class Throttling:
             key=self.pseudonyms.of("guess", account, context.address_bucket or "unknown"),
             limit=self.settings.limit_failures_per_address,
             window=FAILURE_WINDOW,
-            policy="account-and-address",
+            policy=PAIR,
         )
         return (here,) if known_address else (here, self.strangers(account))
 
@@ -62,12 +65,6 @@ class Throttling:
         )
 
 
-def refusal(exceeded: Exceeded) -> TooManyRequests:
+def refusal(exceeded: Exceeded, *, now: datetime) -> TooManyRequests:
     """The error for a bucket that is over its limit."""
-    bucket = exceeded.bucket
-    return TooManyRequests(
-        retry_after=exceeded.retry_after,
-        limit=bucket.limit,
-        window=bucket.window,
-        policy=bucket.policy,
-    )
+    return Refusal.of(exceeded).error(now=now)

@@ -23,14 +23,18 @@ def charge(storage: PostgresStorage, *buckets: Bucket, after: float = 0) -> Exce
     return exceeded
 
 
+def over(one: Bucket, *, ends: float, first: bool = False) -> Exceeded:
+    return Exceeded(bucket=one, ends=START + timedelta(seconds=ends), first=first)
+
+
 def test_the_charge_above_the_limit_is_refused(storage: PostgresStorage) -> None:
-    """Only the one that crosses the limit is `first`; the wait counts down to the window's end."""
+    """Only the one that crosses the limit is `first`; the window's end stays where it is."""
     one = bucket()
     for _ in range(3):
         assert charge(storage, one) is None
-    assert charge(storage, one) == Exceeded(bucket=one, retry_after=60, first=True)
-    assert charge(storage, one, after=20.5) == Exceeded(bucket=one, retry_after=40, first=False)
-    assert charge(storage, one, after=59.9) == Exceeded(bucket=one, retry_after=1, first=False)
+    assert charge(storage, one) == over(one, ends=60, first=True)
+    assert charge(storage, one, after=20.5) == over(one, ends=60)
+    assert charge(storage, one, after=59.9) == over(one, ends=60)
 
 
 def test_a_window_starts_anew_when_it_is_over(storage: PostgresStorage) -> None:
@@ -39,7 +43,7 @@ def test_a_window_starts_anew_when_it_is_over(storage: PostgresStorage) -> None:
     assert charge(storage, one) is None
     assert charge(storage, one, after=59) is not None
     assert charge(storage, one, after=60) is None
-    assert charge(storage, one, after=61) == Exceeded(bucket=one, retry_after=59, first=True)
+    assert charge(storage, one, after=61) == over(one, ends=120, first=True)
 
 
 def test_every_bucket_is_charged_and_the_first_that_is_over_is_told(
@@ -48,13 +52,13 @@ def test_every_bucket_is_charged_and_the_first_that_is_over_is_told(
     """In the order of the caller, in one statement; each has its own window."""
     wide, narrow = bucket(limit=5, window=3600), bucket(limit=0)
     metrics.queries.clear()
-    assert charge(storage, wide, narrow) == Exceeded(bucket=narrow, retry_after=60, first=True)
+    assert charge(storage, wide, narrow) == over(narrow, ends=60, first=True)
     assert metrics.queries == [("insert", "throttles")]
     both = bucket(limit=0, window=7), bucket(limit=0, window=5)
     told = charge(storage, *both)
     assert told is not None
     assert told.bucket == both[0]
-    assert charge(storage, *reversed(both)) == Exceeded(bucket=both[1], retry_after=5, first=False)
+    assert charge(storage, *reversed(both)) == over(both[1], ends=5)
 
 
 def test_concurrent_charges_are_all_counted(storage: PostgresStorage, superuser_url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -69,11 +68,7 @@ class PostgresThrottles:
         for bucket in buckets:
             failures, ends = counted[bucket.key]
             if failures > bucket.limit:
-                return Exceeded(
-                    bucket=bucket,
-                    retry_after=max(1, math.ceil((ends - now).total_seconds())),
-                    first=failures == bucket.limit + 1,
-                )
+                return Exceeded(bucket=bucket, ends=ends, first=failures == bucket.limit + 1)
         return None
 
     def clear(self, keys: Sequence[bytes]) -> None:
