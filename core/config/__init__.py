@@ -99,6 +99,15 @@ class Settings:
     database_statement_timeout: float = setting(
         "DATABASE_STATEMENT_TIMEOUT", values.seconds(0.1, 60), "seconds for one statement", 2.0
     )
+    redis_url: str | None = setting(
+        "REDIS_URL",
+        values.redis_url,
+        "redis:// or rediss://user:password@host:6379, with ?cluster=true and &ca=/file.pem; "
+        "limits and caches stay in the process without it",
+        None,
+        secret=True,
+        unsafe=lambda url: url and values.unencrypted_redis(url),
+    )
     request_timeout: float = setting(
         "REQUEST_TIMEOUT", values.seconds(0.5, 60), "seconds for one request, body included", 5.0
     )
@@ -195,6 +204,20 @@ class Settings:
         values.integer(0, 1_000_000),
         "sign-up and credential requests an address (IPv6: /64) a minute; 0 for none",
         60,
+        unsafe=lambda limit: None if limit else "must not be 0",
+    )
+    limit_refreshes_per_minute: int = setting(
+        "LIMIT_REFRESHES_PER_MINUTE",
+        values.integer(0, 1_000_000),
+        "refreshes an address (IPv6: /64) a minute, offices are one; 0 for none",
+        1200,
+        unsafe=lambda limit: None if limit else "must not be 0",
+    )
+    limit_changes_per_minute: int = setting(
+        "LIMIT_CHANGES_PER_MINUTE",
+        values.integer(0, 1_000_000),
+        "requests a session a minute that are no reads; 0 for none",
+        600,
         unsafe=lambda limit: None if limit else "must not be 0",
     )
     limit_failures_per_address: int = setting(

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from core.domain.access import Principal
 from core.errors import PasswordChangeRequired, Unauthenticated
 from handler.http.context import Call
+from handler.http.limits import count_change
 
 LONGEST_TOKEN = 8 * 1024
 
@@ -51,9 +52,11 @@ class SignedCall(Call):
 
         Raises:
             Unauthenticated
+            TooManyRequests: for what is no read.
         """
         identity = self.core.authentication.authenticate(self._token)
         self.exchange.log["user_id"] = str(identity.user.id)
+        count_change(self, identity.session_id)
         return identity
 
     @property

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from core.errors import InvalidInput
+from handler.http.limits import limits_by_address
 from handler.http.problem_types import BAD_REQUEST, MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem
 from handler.http.validation import escape_pointer
@@ -52,7 +54,26 @@ Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it takes one, is strict JSON."""
+    """A route whose body, if it takes one, is strict JSON, with the limits by address of its row
+    in the table."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        dependencies: Sequence[Depends] | None = None,
+        **options: Any,
+    ) -> None:
+        limits = limits_by_address(methods or (), path)
+        super().__init__(
+            path,
+            endpoint,
+            methods=set(methods) if methods else None,
+            dependencies=[*limits, *(dependencies or ())],
+            **options,
+        )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

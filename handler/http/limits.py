@@ -1,41 +1,110 @@
-"""Limits by client address on routes that take credentials, told in RateLimit headers."""
+"""What one client may ask for: a table of limits by address, and a limit of a session's changes.
+
+Guesses of passwords are counted in the core, by account. What is here bounds the work that one
+address or one session causes, told in RateLimit headers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
 from fastapi import Depends
+from fastapi.params import Depends as Dependency
 from starlette.requests import Request
 
 from core.errors import TooManyRequests
 from handler.http.client_address import address_bucket
 from handler.http.context import Call
 
-POLICY = "address"
+if TYPE_CHECKING:
+    from core.config import Settings
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _WINDOW = 60
 
 
-def _limit_by_address(request: Request) -> None:
-    """Counts the request, and leaves where the limit stands in the answer's headers.
+@dataclass(frozen=True)
+class Limit:
+    """Requests a minute; `policy` names it in headers, and all routes with it share one count."""
+
+    policy: str
+    size: Callable[[Settings], int]
+
+
+CREDENTIALS = Limit("address", lambda settings: settings.limit_address_per_minute)
+"""Passwords and codes from mails, and what sends mail or costs a hash."""
+
+REFRESHES = Limit("refreshes", lambda settings: settings.limit_refreshes_per_minute)
+"""A count of its own: a whole office refreshes from one address, and must not use up its logins.
+
+A refresh token is an HMAC of 256 bits, checked before any statement: this bounds work, not luck.
+"""
+
+CHANGES = Limit("changes", lambda settings: settings.limit_changes_per_minute)
+"""By session, for everything that needs a token and is no read: routes need not ask for it.
+
+Not by user: a thief could use up the owner's, and with them the way to end the thief's session.
+"""
+
+BY_ADDRESS: Mapping[tuple[str, str], Limit] = MappingProxyType(
+    {
+        ("POST", "/v1/auth/register"): CREDENTIALS,
+        # Codes have 256 bits; a guess costs one statement.
+        ("POST", "/v1/auth/verify-email"): CREDENTIALS,
+        ("POST", "/v1/auth/verify-email/resend"): CREDENTIALS,
+        ("POST", "/v1/auth/login"): CREDENTIALS,
+        ("POST", "/v1/auth/refresh"): REFRESHES,
+        ("POST", "/v1/auth/password/forgot"): CREDENTIALS,
+        ("POST", "/v1/auth/password/reset"): CREDENTIALS,
+        # With a token, and yet a place to guess a password.
+        ("POST", "/v1/users/me/password"): CREDENTIALS,
+    }
+)
+"""Every route that changes something without a token is here; a test compares with OpenAPI."""
+
+
+def limits_by_address(methods: Collection[str], path: str) -> list[Dependency]:
+    """For `dependencies=` of the route. Redis may be asked, so they run in a thread."""
+    found = {BY_ADDRESS[method, path] for method in methods if (method, path) in BY_ADDRESS}
+    return [_dependency(limit) for limit in found]
+
+
+def count_change(call: Call, session_id: UUID) -> None:
+    """Counts a request of a session if it is no read.
 
     Raises:
         TooManyRequests
     """
-    call = Call(request)
-    limit = call.core.settings.limit_address_per_minute
-    if limit == 0:
+    if call.request.method not in READING:
+        _count(call, CHANGES, str(session_id))
+
+
+def _dependency(limit: Limit) -> Dependency:
+    def count(request: Request) -> None:
+        call = Call(request)
+        _count(call, limit, address_bucket(call.address))
+
+    dependency: Any = Depends(count)
+    return dependency  # type: ignore[no-any-return]
+
+
+def _count(call: Call, limit: Limit, who: str) -> None:
+    """Counts the request, and leaves where the limit stands in the answer's headers."""
+    size = limit.size(call.core.settings)
+    if size == 0:
         return
-    key = f"{POLICY}:{address_bucket(call.address)}"
-    state = call.core.limiter.hit(key, limit=limit, window=_WINDOW)
+    state = call.core.limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW)
     if not state.allowed:
         raise TooManyRequests(
-            retry_after=state.retry_after, limit=limit, window=_WINDOW, policy=POLICY
+            retry_after=state.retry_after, limit=size, window=_WINDOW, policy=limit.policy
         )
     # draft-ietf-httpapi-ratelimit-headers-11; `t` is optional, and not known while all is well.
     call.exchange.headers += [
-        (b"ratelimit-policy", f'"{POLICY}";q={limit};w={_WINDOW}'.encode()),
-        (b"ratelimit", f'"{POLICY}";r={state.remaining}'.encode()),
+        (b"ratelimit-policy", f'"{limit.policy}";q={size};w={_WINDOW}'.encode()),
+        (b"ratelimit", f'"{limit.policy}";r={state.remaining}'.encode()),
     ]
-
-
-limited_by_address = Depends(_limit_by_address)
-"""For `dependencies=` of a route. Redis may be asked, so it runs in a thread."""

@@ -29,8 +29,13 @@ def bearer(token: str) -> list[tuple[str, str]]:
 
 
 def unlimited_app(core: Core) -> Application:
-    """All its callers have one address, so that limits by address are off."""
-    settings = replace(core.settings, limit_address_per_minute=0)
+    """All its callers have one address, so that its limits are off."""
+    settings = replace(
+        core.settings,
+        limit_address_per_minute=0,
+        limit_refreshes_per_minute=0,
+        limit_changes_per_minute=0,
+    )
     return create_app(replace(core, settings=settings))
 
 

@@ -48,6 +48,8 @@ def test_production_is_the_default() -> None:
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
         ("LIMIT_ADDRESS_PER_MINUTE", "0"),
+        ("LIMIT_REFRESHES_PER_MINUTE", "0"),
+        ("LIMIT_CHANGES_PER_MINUTE", "0"),
         ("MAIL_URL", "directory:///tmp/mail"),
         ("MAIL_FROM", "user-api <no-reply@localhost>"),
     ],

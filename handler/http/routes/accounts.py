@@ -20,7 +20,6 @@ from core.errors import (
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
 from handler.http.idempotency import OptionalKey, answer_once, stored
-from handler.http.limits import limited_by_address
 from handler.http.openapi import refusals
 
 router = json_router("Accounts")
@@ -85,7 +84,6 @@ def accepted(_: None) -> StoredAnswer:
 @router.post(
     "/v1/auth/register",
     status_code=202,
-    dependencies=[limited_by_address],
     responses={202: {"model": Accepted}, **refusals(SignUpClosed, *_KEYED)},
 )
 def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
@@ -110,7 +108,6 @@ def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
 
 @router.post(
     "/v1/auth/verify-email",
-    dependencies=[limited_by_address],
     responses={200: {"model": VerifiedEmail}, **refusals(InvalidCode, *_KEYED)},
 )
 def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
@@ -128,7 +125,6 @@ def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
 @router.post(
     "/v1/auth/verify-email/resend",
     status_code=202,
-    dependencies=[limited_by_address],
     responses={202: {"model": Accepted}, **refusals(*_KEYED)},
 )
 def resend_verification(call: AnyCall, key: OptionalKey, body: EmailBody) -> Response:

@@ -15,7 +15,6 @@ from handler.http.answers import json_response
 from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
-from handler.http.limits import limited_by_address
 from handler.http.openapi import refusals
 
 router = json_router("Authentication")
@@ -45,7 +44,6 @@ class TokenPair(TypedDict):
 
 @router.post(
     "/v1/auth/login",
-    dependencies=[limited_by_address],
     responses={
         200: {"model": TokenPair},
         **refusals(InvalidCredentials, EmailNotVerified, TooManyRequests),
@@ -61,7 +59,7 @@ def login(call: AnyCall, body: Login) -> Response:
 
 @router.post(
     "/v1/auth/refresh",
-    responses={200: {"model": TokenPair}, **refusals(InvalidRefreshToken)},
+    responses={200: {"model": TokenPair}, **refusals(InvalidRefreshToken, TooManyRequests)},
 )
 def refresh(call: AnyCall, body: Refresh) -> Response:
     """Trade a refresh token for new tokens. Each works once.

@@ -10,7 +10,6 @@ from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
 from handler.http.idempotency import OptionalKey, answer_once
-from handler.http.limits import limited_by_address
 from handler.http.openapi import refusals
 from handler.http.routes.accounts import Accepted, EmailBody, TokenBody, accepted
 
@@ -31,7 +30,6 @@ class PasswordChange(RequestBody):
 @router.post(
     "/v1/auth/password/forgot",
     status_code=202,
-    dependencies=[limited_by_address],
     responses={202: {"model": Accepted}, **refusals(*_KEYED)},
 )
 def forgot_password(call: AnyCall, key: OptionalKey, body: EmailBody) -> Response:
@@ -47,7 +45,6 @@ def forgot_password(call: AnyCall, key: OptionalKey, body: EmailBody) -> Respons
 @router.post(
     "/v1/auth/password/reset",
     status_code=204,
-    dependencies=[limited_by_address],
     responses={204: {"description": "Done"}, **refusals(InvalidCode, *_KEYED)},
 )
 def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Response:
@@ -65,7 +62,6 @@ def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Resp
 @router.post(
     "/v1/users/me/password",
     status_code=204,
-    dependencies=[limited_by_address],
     responses={204: {"description": "Done"}, **refusals(TooManyRequests)},
 )
 def change_password(call: Signed, body: PasswordChange) -> Response:
