@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from core.config.redis_address import RedisAddress
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -102,6 +104,12 @@ def database_url(value: str) -> str:
     return value
 
 
+def redis_url(value: str) -> str:
+    """A URL that RedisAddress can read."""
+    RedisAddress.parse(value)
+    return value
+
+
 def mail_url(value: str) -> str:
     """A URL whose scheme chooses the mailer."""
     schemes = "smtp://, smtps:// or directory://"
@@ -149,6 +157,12 @@ def unencrypted_database(url: str) -> str | None:
     """Why this connection would be readable on its way."""
     mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]
     return None if mode in {"require", "verify-ca", "verify-full"} else "needs sslmode=verify-full"
+
+
+def unencrypted_redis(url: str) -> str | None:
+    """Why others could read the password on its way; loopback, a sidecar's, is no way."""
+    address = RedisAddress.parse(url)
+    return None if address.tls or address.loopback else "must be rediss"
 
 
 def development_key(key: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,13 +34,25 @@ class LimitState:
     remaining: int
     retry_after: int
 
+    @classmethod
+    def after(cls, hits: int, *, limit: int, window: int, left: float) -> LimitState:
+        """The state after `hits` in a window that ends in `left` seconds."""
+        allowed = hits <= limit
+        return cls(
+            allowed=allowed,
+            limit=limit,
+            window=window,
+            remaining=max(0, limit - hits),
+            retry_after=0 if allowed else max(1, math.ceil(left)),
+        )
+
 
 class RateLimiter(Protocol):
     """Limits by client address: an accelerator that may forget, never the truth."""
 
     def hit(self, key: str, *, limit: int, window: int) -> LimitState:
-        """Counts one hit of `key` against `limit` in `window` seconds; never raises, never waits
-        over 60 ms."""
+        """Counts one hit of `key` against `limit` in `window` seconds; 0 is no limit. Never raises,
+        and waits for an accelerator as decision 0013 says."""
         ...
 
 
@@ -49,13 +62,14 @@ class Cache(Protocol):
     def get(self, key: str) -> bytes | None:
         """What was put, while it lasts; None when it is gone, or nobody answers.
 
-        Never raises, never waits over 60 ms.
+        While the accelerator fails or comes back, an older value of the key may be answered, as
+        long as that one lasts. Never raises, and waits as decision 0013 says.
         """
         ...
 
     def put(self, key: str, value: bytes, *, seconds: int) -> None:
-        """Keeps `value` for at most `seconds`, at least 1; never raises, never waits over
-        60 ms."""
+        """Keeps `value` for at most `seconds`, at least 1; never raises, and waits as decision
+        0013 says."""
         ...
 
 
@@ -63,7 +77,8 @@ class Accelerator(Protocol):
     """The server behind limits and caches, if one is configured."""
 
     def reachable(self) -> bool | None:
-        """Whether it answers within 60 ms; None when none is configured. Never raises."""
+        """Whether it answers now; None when none is configured. Never raises, and waits as
+        decision 0013 says."""
         ...
 
     def close(self) -> None: ...
@@ -100,6 +115,18 @@ class Metrics(Protocol):
 
     def outbox(self, state: OutboxState | None) -> None:
         """What was last seen of the outbox; None when nobody looks any more."""
+        ...
+
+    def redis_operation(self, operation: str) -> None:
+        """A command is sent; operations are those of core/adapters/redis."""
+        ...
+
+    def redis_error(self, operation: str) -> None:
+        """It failed, and memory answers."""
+        ...
+
+    def redis_cache(self, *, hit: bool) -> None:
+        """Redis was asked for a remembered answer, and said."""
         ...
 
     def event(self, event_type: str) -> None:

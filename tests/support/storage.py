@@ -64,6 +64,15 @@ class RecordedMetrics:
     def hashing_finished(self, *, computed: bool) -> None:
         raise AssertionError("not of the storage")
 
+    def redis_operation(self, operation: str) -> None:
+        raise AssertionError("not of the storage")
+
+    def redis_error(self, operation: str) -> None:
+        raise AssertionError("not of the storage")
+
+    def redis_cache(self, *, hit: bool) -> None:
+        raise AssertionError("not of the storage")
+
     def exposition(self) -> tuple[str, bytes]:
         raise AssertionError("not of the storage")
 

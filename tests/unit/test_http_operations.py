@@ -115,6 +115,7 @@ def test_ready_says_what_was_looked_at(app: Application) -> None:
             "database": True,
             "schema": True,
             "standby": False,
+            "redis": "off",
             "draining": False,
         },
     )

@@ -42,6 +42,10 @@ def exercise(metrics: PrometheusMetrics) -> None:
     metrics.watch_pool(lambda: (3, 2))
     metrics.delivery("sent")
     metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
+    metrics.redis_operation("get")
+    metrics.redis_error("limit")
+    metrics.redis_cache(hit=True)
+    metrics.redis_cache(hit=False)
     for event_type in EventType:
         metrics.event(event_type)
 
@@ -75,6 +79,10 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "outbox_pending_messages": ("gauge", set()),
         "outbox_lag_seconds": ("gauge", set()),
         "outbox_parked_messages": ("gauge", set()),
+        "redis_cache_hits": ("counter", set()),
+        "redis_cache_misses": ("counter", set()),
+        "redis_operations": ("counter", {"operation"}),
+        "redis_errors": ("counter", {"operation"}),
         "user_api_build_info": ("gauge", {"version"}),
     }
 

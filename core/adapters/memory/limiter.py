@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import OrderedDict
@@ -42,14 +41,7 @@ class MemoryRateLimiter:
             current = self._window(key, now, window)
             current.hits += 1
             hits, ends = current.hits, current.ends
-        allowed = hits <= limit
-        return LimitState(
-            allowed=allowed,
-            limit=limit,
-            window=window,
-            remaining=max(0, limit - hits),
-            retry_after=0 if allowed else max(1, math.ceil(ends - now)),
-        )
+        return LimitState.after(hits, limit=limit, window=window, left=ends - now)
 
     def _window(self, key: str, now: float, window: int) -> _Window:
         current = self._windows.get(key)

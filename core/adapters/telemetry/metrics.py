@@ -31,6 +31,8 @@ QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+REDIS_OPERATIONS = ("get", "set", "limit", "ping", "slots")
+
 # How many children of labelled metrics are kept at hand; far more than routes x methods x statuses.
 _CHILDREN = 4096
 
@@ -83,6 +85,7 @@ class PrometheusMetrics:
             "Password hashes computed, of new passwords and of guesses.",
             registry=registry,
         )
+        self._redis = _RedisCounters(registry)
         self._requests = _request_children(registry)
         self._queries = _query_children(registry)
         self._events = _event_counters(registry)
@@ -112,6 +115,15 @@ class PrometheusMetrics:
 
     def outbox(self, state: OutboxState | None) -> None:
         self._outbox.state = state
+
+    def redis_operation(self, operation: str) -> None:
+        self._redis.operations[operation].inc()
+
+    def redis_error(self, operation: str) -> None:
+        self._redis.errors[operation].inc()
+
+    def redis_cache(self, *, hit: bool) -> None:
+        (self._redis.hits if hit else self._redis.misses).inc()
 
     def event(self, event_type: str) -> None:
         counter = self._events.get(event_type)
@@ -146,6 +158,23 @@ class _OutboxCollector(Collector):
             lag.add_metric([], state.lag)
             parked.add_metric([], state.parked)
         yield from (pending, lag, parked)
+
+
+class _RedisCounters:
+    """All series from the start, so that an alert on their rate sees the first failure."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        label = ["operation"]
+        self.hits = Counter("redis_cache_hits_total", "Answers found in Redis.", registry=registry)
+        self.misses = Counter(
+            "redis_cache_misses_total", "Answers that Redis did not have.", registry=registry
+        )
+        sent = Counter("redis_operations_total", "Commands sent.", label, registry=registry)
+        failed = Counter(
+            "redis_errors_total", "Commands that memory answered.", label, registry=registry
+        )
+        self.operations = {name: sent.labels(name) for name in REDIS_OPERATIONS}
+        self.errors = {name: failed.labels(name) for name in REDIS_OPERATIONS}
 
 
 def _request_children(

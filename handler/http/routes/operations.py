@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
 
 from starlette.responses import RedirectResponse, Response
 from typing_extensions import TypedDict
@@ -17,17 +19,24 @@ _PUBLIC = {"cache-control": "public, max-age=300"}
 """As long as a published key has to be known before it signs, many times over."""
 
 
+_REDIS: Mapping[bool | None, Literal["off", "up", "down"]] = MappingProxyType(
+    {None: "off", True: "up", False: "down"}
+)
+
+
 class Health(TypedDict):
     status: str
 
 
 class Readiness(TypedDict):
-    """`standby` is for information: a standby is read only, and ready."""
+    """`standby` and `redis` are for information: a standby is read only, and ready; without Redis
+    limits and caches are each process's own."""
 
     status: str
     database: bool
     schema: bool
     standby: bool
+    redis: Literal["off", "up", "down"]
     draining: bool
 
 
@@ -67,6 +76,7 @@ def readiness(call: AnyCall) -> Response:
         database=found.database,
         schema=found.schema,
         standby=found.standby,
+        redis=_REDIS[call.core.accelerator.reachable()],
         draining=draining,
     )
     return json_response(body, status=200 if good else 503)
