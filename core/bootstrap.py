@@ -30,6 +30,7 @@ from core.ports.storage import Storage
 from core.services.access import Access
 from core.services.accounts import Accounts
 from core.services.authentication import Authentication
+from core.services.backlog import Backlog
 from core.services.cursors import Cursors
 from core.services.deliveries import Deliveries
 from core.services.housekeeping import HousekeepingService
@@ -64,6 +65,7 @@ class Core:
     access: Access
     keys: Keys
     deliveries: Deliveries
+    backlog: Backlog
     housekeeping: HousekeepingService
 
     def close(self) -> None:
@@ -191,6 +193,8 @@ def build_core(settings: Settings) -> Core:
             mailer=mailer_for(settings),
             codes=codes,
             clock=clock,
+            metrics=metrics,
         ),
+        backlog=Backlog(storage=storage, clock=clock, metrics=metrics),
         housekeeping=HousekeepingService(storage=storage, clock=clock),
     )

@@ -13,11 +13,13 @@ from functools import partial
 
 from core.bootstrap import Core
 from core.errors import ConfigurationError, StorageUnavailable
-from core.services.deliveries import BATCH
 
 HOUSEKEEPING_SECONDS = 60.0
+MEASURE_SECONDS = 10.0
 
 _LONGEST_PAUSE = 30.0
+# Mails wait for the promotion: it is noticed within this time.
+_LONGEST_STANDBY_PAUSE = 5.0
 _COMPLAINT_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -27,12 +29,16 @@ class Worker:
     """One loop. Several may run at once, in any number of processes: leases keep them apart.
 
     Nothing ends it but `stop`: what fails is tried again, after pauses that grow to half a minute.
+    While the database is a standby it asks once per pause whether that is still so, and does
+    nothing else.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._owner = f"{core.settings.pod_name}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._housekeeping_at = 0.0
+        self._usable = False
+        self._standby = False
+        self._next: dict[str, float] = {}
         self._complained_at: dict[str, float] = {}
         self._turned_at = time.monotonic()
 
@@ -41,26 +47,58 @@ class Worker:
         failures = 0
         while not stop.is_set():
             self._turned_at = time.monotonic()
-            handled = self._attempt("outbox", partial(self._deliver, stop, failures > 0))
-            if time.monotonic() >= self._housekeeping_at:
-                self._housekeeping_at = time.monotonic() + HOUSEKEEPING_SECONDS
-                self._attempt("housekeeping", self._clean)
+            handled = self._turn(stop)
             failures = failures + 1 if handled is None else 0
             if not handled:
                 stop.wait(self._pause(failures))
-        self._attempt("release", self._hand_back)
+        if not self._standby:
+            self._attempt("release", self._hand_back)
 
     @property
     def alive(self) -> bool:
         """Whether it still turns; the longest turn is a batch of mails that all time out."""
-        longest = BATCH * (self._core.settings.mail_timeout + 5) + HOUSEKEEPING_SECONDS
+        longest = self._core.deliveries.longest_batch + HOUSEKEEPING_SECONDS
         return time.monotonic() - self._turned_at < longest
 
-    def _deliver(self, stop: threading.Event, again: bool) -> int:
-        if again:
-            # What the failure left leased would wait for the end of the lease, minutes away.
-            self._hand_back()
-        return self._core.deliveries.run_once(owner=self._owner, stopping=stop.is_set)
+    def _turn(self, stop: threading.Event) -> int | None:
+        """Messages handled; None when it could not be worked."""
+        if not self._usable and not self._attempt("worker", self._look):
+            return None
+        deliver = partial(self._core.deliveries.run_once, owner=self._owner, stopping=stop.is_set)
+        handled = self._attempt("outbox", deliver)
+        self._every(MEASURE_SECONDS, "backlog", self._measure)
+        self._every(HOUSEKEEPING_SECONDS, "housekeeping", self._clean)
+        return handled
+
+    def _look(self) -> int:
+        """1 when the database is there and takes writes, else 0.
+
+        What a failure left leased would wait for the end of the lease, minutes away: it is handed
+        back.
+        """
+        found = self._core.storage.readiness()
+        if not found.database:
+            raise StorageUnavailable
+        self._note_standby(found.standby)
+        if found.standby:
+            return 0
+        if not found.schema:
+            raise ConfigurationError("the schema is not at this version: run user-api migrate")
+        self._hand_back()
+        self._usable = True
+        return 1
+
+    def _note_standby(self, standby: bool) -> None:
+        if standby and not self._standby:
+            logger.info("the database is a standby: waiting for its promotion")
+            self._core.backlog.forget()
+        elif self._standby and not standby:
+            logger.info("the database is no standby any more")
+        self._standby = standby
+
+    def _measure(self) -> int:
+        self._core.backlog.measure()
+        return 0
 
     def _clean(self) -> int:
         return sum(self._core.housekeeping.run_once().values())
@@ -71,20 +109,27 @@ class Worker:
 
     def _pause(self, failures: int) -> float:
         interval = self._core.settings.worker_poll_interval
+        longest = _LONGEST_STANDBY_PAUSE if self._standby else _LONGEST_PAUSE
         # The power is bounded, or an outage of hours would make a float overflow.
-        return min(interval * 2.0 ** min(failures, 10), max(_LONGEST_PAUSE, interval))
+        return min(interval * 2.0 ** min(failures, 10), max(longest, interval))
+
+    def _every(self, seconds: float, task: str, work: Callable[[], int]) -> None:
+        now = time.monotonic()
+        if self._usable and now >= self._next.get(task, now):
+            self._next[task] = now + seconds
+            self._attempt(task, work)
 
     def _attempt(self, task: str, work: Callable[[], int]) -> int | None:
         """What `work` returns; None when it failed, which is logged at most once a minute."""
         try:
             return work()
-        except StorageUnavailable as error:
+        except (StorageUnavailable, ConfigurationError) as error:
             if self._may_complain(task):
-                standby = self._core.storage.readiness().standby
-                logger.warning("%s waits: %s", task, "a standby" if standby else error)
+                logger.warning("%s waits: %s", task, error)
         except Exception:
             if self._may_complain(task):
                 logger.exception("%s failed, and will be tried again", task)
+        self._usable = False
         return None
 
     def _may_complain(self, task: str) -> bool:
@@ -98,19 +143,24 @@ class Worker:
 def run_job(core: Core, name: str, deadline_seconds: float) -> Mapping[str, int]:
     """One scheduled job, repeated until nothing is due or time is up: what was done, by kind.
 
+    On a standby nothing is, and the answer is `{"standby": 1}`.
+
     Raises:
         ConfigurationError: there is no such job.
         StorageUnavailable: the database does not answer; the next invocation tries again.
     """
     ends = time.monotonic() + deadline_seconds
-    if name == "outbox":
-        return {"handled": _empty_outbox(core, ends)}
-    if name == "housekeeping":
-        return _clean_all(core, ends)
-    raise ConfigurationError(f"there is no job {name!r}; the jobs are housekeeping and outbox")
+    job = _JOBS.get(name)
+    if job is None:
+        raise ConfigurationError(f"there is no job {name!r}; the jobs are housekeeping and outbox")
+    if core.storage.readiness().standby:
+        logger.info("the database is a standby: the job %s waits for its promotion", name)
+        core.backlog.forget()
+        return {"standby": 1}
+    return job(core, ends)
 
 
-def _empty_outbox(core: Core, ends: float) -> int:
+def _empty_outbox(core: Core, ends: float) -> Mapping[str, int]:
     owner = f"{core.settings.pod_name}-job-{secrets.token_hex(4)}"
     total = 0
     try:
@@ -123,7 +173,8 @@ def _empty_outbox(core: Core, ends: float) -> int:
             total += handled
     finally:
         core.deliveries.release(owner=owner)
-    return total
+    core.backlog.measure()
+    return {"handled": total}
 
 
 def _clean_all(core: Core, ends: float) -> Mapping[str, int]:
@@ -134,3 +185,9 @@ def _clean_all(core: Core, ends: float) -> Mapping[str, int]:
         if not any(deleted.values()):
             break
     return dict(total)
+
+
+_JOBS: Mapping[str, Callable[[Core, float], Mapping[str, int]]] = {
+    "outbox": _empty_outbox,
+    "housekeeping": _clean_all,
+}

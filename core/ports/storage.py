@@ -44,6 +44,30 @@ class OutboxMessage:
     created_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutboxCounts:
+    """`pending` are all that are not parked, `oldest_due_at` is that of the one longest due.
+
+    Counted to a hundred thousand each.
+    """
+
+    pending: int
+    oldest_due_at: datetime | None
+    parked: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParkedMessage:
+    """What an operator may know of a message that was given up."""
+
+    id: UUID
+    template: str
+    attempts: int
+    created_at: datetime
+    parked_at: datetime
+    error: str
+
+
 class OutboxStore(Protocol):
     def enqueue_mail(
         self, template: MailTemplate, *, code_id: UUID | None = None, user_id: UUID | None = None
@@ -55,21 +79,43 @@ class OutboxStore(Protocol):
     def lease(
         self, *, owner: str, limit: int, until: datetime, now: datetime
     ) -> Sequence[OutboxMessage]:
-        """Due messages, skipping what others hold (FOR UPDATE SKIP LOCKED); counts the attempt."""
+        """Due messages, skipping what others hold (FOR UPDATE SKIP LOCKED)."""
         ...
 
-    def done(self, message_id: UUID, *, owner: str) -> None:
-        """Deletes it, if the lease is still this owner's."""
+    def begin(self, message_id: UUID, *, owner: str, until: datetime) -> int | None:
+        """Counts an attempt, whose number it returns, and leases the message until then.
+
+        None when the lease is not this owner's any more: somebody else sends it.
+        """
         ...
 
-    def retry(self, message_id: UUID, *, owner: str, at: datetime, error: str) -> None: ...
+    def done(self, message_id: UUID, *, owner: str) -> bool:
+        """Deletes it; False when the lease is not this owner's any more, as in the next two."""
+        ...
 
-    def park(self, message_id: UUID, *, owner: str, error: str, now: datetime) -> None:
+    def retry(self, message_id: UUID, *, owner: str, at: datetime, error: str) -> bool: ...
+
+    def park(self, message_id: UUID, *, owner: str, error: str, now: datetime) -> bool:
         """Keeps it for a human; it is not leased again."""
         ...
 
     def release(self, *, owner: str, now: datetime) -> int:
         """Hands back all leases of an owner that stops."""
+        ...
+
+    def counts(self, *, now: datetime) -> OutboxCounts: ...
+
+    def parked(self, *, limit: int) -> Sequence[ParkedMessage]:
+        """Those parked last, newest first."""
+        ...
+
+    def requeue(self, message_id: UUID, *, now: datetime) -> bool:
+        """Makes a parked message due, with all its attempts before it; False when it is not
+        parked."""
+        ...
+
+    def requeue_all(self, *, now: datetime) -> int:
+        """All parked ones; returns how many."""
         ...
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from core.config import Settings
@@ -15,7 +16,7 @@ from core.domain.requests import RequestContext
 from core.domain.user import UserStatus
 from core.errors import StorageUnavailable
 from core.ports.messaging import Mail, Mailer, MailFailed, MailTemplate
-from core.ports.runtime import Clock
+from core.ports.runtime import Clock, Metrics
 from core.ports.security import CodeSecrets
 from core.ports.storage import OutboxMessage, Storage, UnitOfWork
 
@@ -24,7 +25,35 @@ ATTEMPTS = 12
 FIRST_DELAY = timedelta(seconds=5)
 LONGEST_DELAY = timedelta(hours=1)
 
+_SPARE_SECONDS = 5.0
+"""What a message takes besides the sending: two transactions within their deadlines."""
+
+_INTERRUPTED = "its worker ended during each attempt"
+
 logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """How the handling of one message ended.
+
+    `DROPPED` had nothing to say any more, or nobody to say it to; `LOST` took so long that another
+    worker has the message, and may send it a second time.
+    """
+
+    SENT = "sent"
+    RETRIED = "retried"
+    PARKED = "parked"
+    DROPPED = "dropped"
+    LOST = "lost"
+
+
+def delay_after(attempt: int, message_id: UUID) -> timedelta:
+    """Until the next one: doubled each time, and a little less by what is random in the id.
+
+    Else all that an outage of the relay has failed would come back to it at one moment.
+    """
+    spread = (message_id.int & 0xFFFF) / 0x10000
+    return min(FIRST_DELAY * (1 << attempt - 1), LONGEST_DELAY) * (1 - spread / 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +63,12 @@ class Deliveries:
     mailer: Mailer
     codes: CodeSecrets
     clock: Clock
+    metrics: Metrics
+
+    @property
+    def longest_batch(self) -> float:
+        """Seconds that `run_once` takes when every mail times out."""
+        return BATCH * (self.settings.mail_timeout + _SPARE_SECONDS)
 
     def run_once(self, *, owner: str, stopping: Callable[[], bool] = lambda: False) -> int:
         """Leases due messages and handles each; returns how many.
@@ -42,9 +77,9 @@ class Deliveries:
         hand is the last; `release` hands back the others.
         """
         now = self.clock.now()
-        lease = timedelta(seconds=BATCH * (self.settings.mail_timeout + 5))
+        until = now + timedelta(seconds=self.longest_batch)
         with self.storage.write(RequestContext(request_id=owner)) as uow:
-            messages = uow.outbox.lease(owner=owner, limit=BATCH, until=now + lease, now=now)
+            messages = uow.outbox.lease(owner=owner, limit=BATCH, until=until, now=now)
             uow.commit()
         for handled, message in enumerate(messages):
             if stopping():
@@ -72,37 +107,77 @@ class Deliveries:
             trace_id=message.payload.get("trace_id"),
         )
         with self.storage.write(context) as uow:
-            mail = self._compose(uow, message)
+            attempt = uow.outbox.begin(message.id, owner=owner, until=self._at_hand())
+            if attempt is None:
+                logger.info("message %s is another worker's by now", message.id)
+                return
+            mail = None
+            outcome = Outcome.DROPPED
+            if attempt > ATTEMPTS:
+                interrupted = MailFailed(_INTERRUPTED, permanent=True)
+                outcome = self._settle(uow, message, owner, attempt - 1, interrupted)
+            else:
+                mail = self._compose(uow, message)
+                if mail is None:
+                    uow.outbox.done(message.id, owner=owner)
             uow.commit()
-        failure: MailFailed | None = None
         if mail is not None:
-            try:
-                self.mailer.send(mail)
-            except MailFailed as error:
-                failure = error
-        with self.storage.write(context) as uow:
-            self._settle(uow, message, owner, failure)
-            uow.commit()
+            failure = self._send(mail)
+            with self.storage.write(context) as uow:
+                outcome = self._settle(uow, message, owner, attempt, failure)
+                uow.commit()
+        self.metrics.delivery(outcome)
+
+    def _at_hand(self) -> datetime:
+        # Twice what it can take, so that nobody else begins while it is under way.
+        return self.clock.now() + timedelta(seconds=2 * self.longest_batch / BATCH)
+
+    def _send(self, mail: Mail) -> MailFailed | None:
+        try:
+            self.mailer.send(mail)
+        except MailFailed as failure:
+            return failure
+        except Exception as error:
+            logger.exception("a mail could not be sent")
+            return MailFailed(type(error).__name__, permanent=False)
+        return None
 
     def _put_off(self, message: OutboxMessage, owner: str, error: Exception) -> None:
         failure = MailFailed(type(error).__name__, permanent=False)
         with self.storage.write(RequestContext(request_id=owner)) as uow:
-            self._settle(uow, message, owner, failure)
+            attempt = uow.outbox.begin(message.id, owner=owner, until=self._at_hand())
+            if attempt is None:
+                return
+            outcome = self._settle(uow, message, owner, attempt, failure)
             uow.commit()
+        self.metrics.delivery(outcome)
 
     def _settle(
-        self, uow: UnitOfWork, message: OutboxMessage, owner: str, failure: MailFailed | None
-    ) -> None:
+        self,
+        uow: UnitOfWork,
+        message: OutboxMessage,
+        owner: str,
+        attempt: int,
+        failure: MailFailed | None,
+    ) -> Outcome:
         now = self.clock.now()
         if failure is None:
-            uow.outbox.done(message.id, owner=owner)
-        elif failure.permanent or message.attempts >= ATTEMPTS:
-            logger.error("mail parked after %d attempts: %s", message.attempts, failure)
-            uow.outbox.park(message.id, owner=owner, error=str(failure), now=now)
+            outcome, held = Outcome.SENT, uow.outbox.done(message.id, owner=owner)
+        elif failure.permanent or attempt >= ATTEMPTS:
+            logger.error("mail %s parked after attempt %d: %s", message.id, attempt, failure)
+            error = str(failure)
+            outcome = Outcome.PARKED
+            held = uow.outbox.park(message.id, owner=owner, error=error, now=now)
         else:
-            delay = min(FIRST_DELAY * 2 ** (message.attempts - 1), LONGEST_DELAY)
-            logger.warning("mail failed, next try in %s: %s", delay, failure)
-            uow.outbox.retry(message.id, owner=owner, at=now + delay, error=str(failure))
+            delay = delay_after(attempt, message.id)
+            logger.warning("mail %s failed, next try in %s: %s", message.id, delay, failure)
+            at, error = now + delay, str(failure)
+            outcome = Outcome.RETRIED
+            held = uow.outbox.retry(message.id, owner=owner, at=at, error=error)
+        if not held:
+            logger.warning("the lease of mail %s was lost while it was sent", message.id)
+            return Outcome.LOST
+        return outcome
 
     def _compose(self, uow: UnitOfWork, message: OutboxMessage) -> Mail | None:
         """None when there is nothing to send any more, or nobody to send it to."""

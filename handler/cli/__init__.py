@@ -13,7 +13,9 @@ import click
 from core.errors import DomainError, InvalidInput
 from handler.cli.admin import admin
 from handler.cli.dev import dev
+from handler.cli.doctor import doctor
 from handler.cli.migrate import migrate
+from handler.cli.outbox import outbox
 from handler.cli.serve import serve
 from handler.cli.worker import worker
 
@@ -28,6 +30,7 @@ Examples:
   user-api dev                                  try it out: database, mail and all
   user-api migrate && user-api serve            as a service, configured by the environment
   user-api admin create --email ops@example.com
+  user-api doctor                               what is wrong, and how to mend it
 
 \b
 Exit codes:
@@ -42,7 +45,7 @@ def commands() -> None:
     """User store and authentication service."""
 
 
-for _command in (dev, serve, worker, migrate, admin):
+for _command in (dev, serve, worker, migrate, admin, outbox, doctor):
     commands.add_command(_command)
 
 

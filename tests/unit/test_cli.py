@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, InvalidInput
 from handler import cli
 from tests.support.environment import service_environment
 
-COMMANDS = ("admin", "dev", "migrate", "serve", "worker")
+COMMANDS = ("admin", "dev", "migrate", "outbox", "serve", "worker")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
         assert expected in shown
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[1:], "admin create"])
+@pytest.mark.parametrize("command", [*COMMANDS[1:], "admin create", "outbox list", "outbox retry"])
 def test_every_command_has_help_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +67,10 @@ def test_help_imports_neither_framework_nor_driver() -> None:
         ["dev", "--port", "70000"],
         ["migrate", "--sql", "--json"],
         ["admin", "create"],
+        ["outbox", "retry"],
+        ["outbox", "retry", "no-id"],
+        ["outbox", "retry", "--all", "00000000-0000-0000-0000-000000000000"],
+        ["outbox", "list", "--limit", "0"],
     ],
     ids=" ".join,
 )

@@ -48,7 +48,7 @@ def test_an_outage_of_the_database_ends_no_worker_and_fills_no_log(
     assert not thread.is_alive()
     mine = [each for each in caplog.records if each.name == "handler.worker"]
     told = [each.getMessage().partition(" ")[0] for each in mine]
-    assert sorted(told) == ["housekeeping", "outbox", "release"]
+    assert sorted(told) == ["release", "worker"]
 
 
 @dataclass
