@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass
 
+from core.adapters.accelerators import accelerators_for
 from core.adapters.crypto.codes import HmacCodeSecrets
 from core.adapters.crypto.derive import KeyUse, derive_key
 from core.adapters.crypto.keyring import KeyRing
@@ -12,34 +13,39 @@ from core.adapters.crypto.passwords import Argon2Hasher
 from core.adapters.crypto.pseudonyms import HmacPseudonyms
 from core.adapters.crypto.refresh import HmacRefreshTokens
 from core.adapters.crypto.seal import AesGcmSealer
-from core.adapters.crypto.signing_keys import new_signing_key
+from core.adapters.crypto.signing_keys import new_signing_key, open_signing_key
 from core.adapters.crypto.tokens import Es256AccessTokens
 from core.adapters.mail import mailer_for
-from core.adapters.memory.absent import NoAccelerator
-from core.adapters.memory.cache import MemoryCache
-from core.adapters.memory.limiter import MemoryRateLimiter
+from core.adapters.postgres.inspection import PostgresInspection
 from core.adapters.postgres.storage import PostgresStorage
 from core.adapters.runtime import SystemClock, UuidV7Ids
 from core.adapters.telemetry import logs
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
+from core.config.examination import Examination
 from core.domain.session import SessionPolicy
 from core.ports.runtime import Accelerator, Cache, Clock, Ids, Metrics, RateLimiter
 from core.ports.security import AccessTokens
 from core.ports.storage import Storage
 from core.services.access import Access
 from core.services.accounts import Accounts
+from core.services.administration import Administration
 from core.services.authentication import Authentication
 from core.services.backlog import Backlog
 from core.services.cursors import Cursors
 from core.services.deliveries import Deliveries
+from core.services.diagnosis import Diagnosis
+from core.services.directory import Directory
 from core.services.housekeeping import HousekeepingService
 from core.services.keys import Keys
+from core.services.lifecycle import Lifecycle
 from core.services.passwords import Passwords
 from core.services.refusals import Refusals
+from core.services.roles import Roles
 from core.services.sessions import Sessions
 from core.services.throttling import Throttling
 from core.services.tokens import TokenIssuer
+from core.services.trail import Trail
 
 SERVICE = "user-api"
 
@@ -63,6 +69,11 @@ class Core:
     authentication: Authentication
     sessions: Sessions
     access: Access
+    directory: Directory
+    administration: Administration
+    lifecycle: Lifecycle
+    roles: Roles
+    trail: Trail
     keys: Keys
     deliveries: Deliveries
     backlog: Backlog
@@ -93,9 +104,9 @@ def build_core(settings: Settings) -> Core:
     clock = SystemClock()
     ids = UuidV7Ids(clock)
     metrics = PrometheusMetrics(version=version())
-    cache = MemoryCache()
     sealer = AesGcmSealer(derive_key(settings.secret_key, KeyUse.SEALING))
     pseudonyms = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.PSEUDONYMS))
+    accelerators = accelerators_for(settings, pseudonyms=pseudonyms, sealer=sealer, metrics=metrics)
     codes = HmacCodeSecrets(derive_key(settings.secret_key, KeyUse.CODES))
     refresh_tokens = HmacRefreshTokens(derive_key(settings.secret_key, KeyUse.REFRESH_TOKENS))
     cursor_macs = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.CURSORS))
@@ -134,15 +145,15 @@ def build_core(settings: Settings) -> Core:
     throttling = Throttling(
         settings=settings,
         pseudonyms=pseudonyms,
-        refusals=Refusals(pseudonyms=pseudonyms, cache=cache),
+        refusals=Refusals(pseudonyms=pseudonyms, cache=accelerators.cache),
     )
     return Core(
         settings=settings,
         storage=storage,
         access_tokens=access_tokens,
-        limiter=MemoryRateLimiter(),
-        cache=cache,
-        accelerator=NoAccelerator(),
+        limiter=accelerators.limiter,
+        cache=accelerators.cache,
+        accelerator=accelerators.server,
         metrics=metrics,
         clock=clock,
         ids=ids,
@@ -187,6 +198,18 @@ def build_core(settings: Settings) -> Core:
             clock=clock,
         ),
         access=Access(settings=settings, storage=storage, hasher=hasher, clock=clock, ids=ids),
+        directory=Directory(storage=storage),
+        administration=Administration(
+            settings=settings,
+            storage=storage,
+            codes=codes,
+            throttling=throttling,
+            clock=clock,
+            ids=ids,
+        ),
+        lifecycle=Lifecycle(settings=settings, storage=storage, hasher=hasher, clock=clock),
+        roles=Roles(storage=storage, clock=clock),
+        trail=Trail(storage=storage),
         deliveries=Deliveries(
             settings=settings,
             storage=storage,
@@ -197,4 +220,29 @@ def build_core(settings: Settings) -> Core:
         ),
         backlog=Backlog(storage=storage, clock=clock, metrics=metrics),
         housekeeping=HousekeepingService(storage=storage, clock=clock),
+    )
+
+
+def build_diagnosis(examined: Examination) -> Diagnosis:
+    """The checks of `user-api doctor`; never raises, whatever the settings are."""
+    settings, clock = examined.settings, SystemClock()
+    metrics = PrometheusMetrics(version=version())
+    sealer = AesGcmSealer(derive_key(settings.secret_key, KeyUse.SEALING))
+    pseudonyms = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.PSEUDONYMS))
+    return Diagnosis(
+        examined=examined,
+        open_inspection=lambda: PostgresInspection(settings, clock=clock),
+        open_mailer=lambda: mailer_for(settings),
+        open_accelerator=lambda: (
+            accelerators_for(settings, pseudonyms=pseudonyms, sealer=sealer, metrics=metrics).server
+        ),
+        open_key=lambda key: open_signing_key(key, sealer),
+        hasher=Argon2Hasher(
+            memory_kib=settings.argon2_memory_kib,
+            iterations=settings.argon2_iterations,
+            concurrency=1,
+            queue_timeout=settings.hash_queue_timeout,
+            metrics=metrics,
+        ),
+        clock=clock,
     )

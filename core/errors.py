@@ -96,6 +96,13 @@ class PasswordChangeRequired(PermissionDenied):
     message = "The password is a temporary one; change it first."
 
 
+class PrivilegeEscalation(PermissionDenied):
+    """Nobody grants, or acts on somebody with, permissions that they do not hold themselves."""
+
+    code = "privilege-escalation"
+    message = "It takes permissions that you do not hold yourself."
+
+
 class NotFound(DomainError):
     code = "not-found"
     message = "There is nothing here, or nothing that you may see."

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from core.config import Settings
-from core.domain.access import Principal
+from core.domain.access import ADMIN_ROLE, Principal
 from core.domain.addresses import EmailAddress
 from core.domain.codes import CodePurpose, OneTimeCode, PendingRegistration
 from core.domain.credentials import check_new_password
@@ -20,6 +20,7 @@ from core.domain.user import NewUser, User, UserStatus
 from core.errors import (
     EmailTaken,
     InvalidCode,
+    LastAdministrator,
     SignUpClosed,
     Unauthenticated,
     UsernameTaken,
@@ -223,12 +224,17 @@ class Accounts:
             When the erasure is due.
 
         Raises:
+            LastAdministrator
             VersionMismatch: the account has another version than expected.
             Unauthenticated: the session was ended at the same moment, perhaps by the same request.
         """
         user = principal.user
         now = self.clock.now()
         with self.storage.write(context) as uow:
+            # Waits for a login in progress, whose session would outlive the account.
+            uow.credentials.password_hash(user.id)
+            # Locked by a statement of its own: what the next one reads, the roles too, is the last.
+            uow.users.locked(user.id)
             closed = uow.users.update(
                 user.id,
                 {"status": UserStatus.DEACTIVATED},
@@ -237,11 +243,11 @@ class Accounts:
             )
             if closed is None:
                 raise VersionMismatch
-            # Waits for a login in progress, whose session would outlive the account.
-            uow.credentials.password_hash(user.id)
             ended = uow.sessions.revoke_all(user.id, reason=RevokeReason.DEACTIVATED, now=now)
             if principal.session_id not in ended:
                 raise Unauthenticated
+            if ADMIN_ROLE in closed.roles and not uow.access.keeps_an_administrator():
+                raise LastAdministrator
             due_at = uow.erasures.request(
                 user.id, now=now, due_at=now + self.settings.erasure_grace
             )

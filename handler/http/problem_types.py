@@ -79,6 +79,11 @@ DOMAIN_PROBLEMS: Mapping[type[DomainError], ProblemType] = dict(
             "log in with it.",
         ),
         _row(
+            errors.PrivilegeEscalation, 403, "Privilege escalation",
+            "Nobody grants permissions that they do not hold themselves, and nobody administers a "
+            "user or a role that has more of them. The attempt is in the audit log.",
+        ),
+        _row(
             errors.NotFound, 404, "Not found",
             "There is nothing at this address, or nothing that the caller may see.",
         ),

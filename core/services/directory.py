@@ -1,0 +1,44 @@
+"""Finding and reading users, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.domain.access import Permission, Principal
+from core.domain.directory import UserQuery
+from core.domain.user import User
+from core.errors import NotFound
+from core.ports.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    storage: Storage
+
+    def user(self, principal: Principal, user_id: UUID) -> User:
+        """Raises PermissionDenied or NotFound."""
+        principal.require(Permission.USERS_READ)
+        with self.storage.read() as stores:
+            user = stores.users.by_id(user_id)
+        if user is None:
+            raise NotFound
+        return user
+
+    def page(
+        self,
+        principal: Principal,
+        query: UserQuery,
+        *,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> Sequence[User]:
+        """In the order of the query, behind the position `after`.
+
+        Raises:
+            PermissionDenied, InvalidCursor
+        """
+        principal.require(Permission.USERS_READ)
+        with self.storage.read() as stores:
+            return stores.users.page(query, after=after, limit=limit)

@@ -1,0 +1,80 @@
+"""Units of work that take a permission; attempts to get beyond it are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from uuid import UUID
+
+from core.domain.access import Permission, Principal
+from core.domain.events import Event, EventType
+from core.domain.requests import RequestContext
+from core.domain.user import User
+from core.errors import NotFound, PrivilegeEscalation
+from core.ports.storage import Storage, UnitOfWork
+
+Precondition = Callable[[int], object]
+"""Is told the current version, and raises VersionMismatch when it is not the expected one."""
+
+
+@contextmanager
+def guarded(
+    storage: Storage,
+    context: RequestContext,
+    principal: Principal,
+    permission: Permission,
+    *,
+    subject: UUID | None = None,
+) -> Iterator[UnitOfWork]:
+    """A unit of work for whoever holds `permission`.
+
+    A PrivilegeEscalation that ends it is audited in a transaction of its own, as everything else is
+    rolled back.
+
+    Raises:
+        PermissionDenied, PrivilegeEscalation
+    """
+    principal.require(permission)
+    try:
+        with storage.write(context) as uow:
+            yield uow
+    except PrivilegeEscalation:
+        denied = Event(
+            type=EventType.ACCESS_DENIED,
+            actor=principal.user.id,
+            subject=subject,
+            details={"permission": permission.value},
+        )
+        with storage.write(replace(context, idempotency=None)) as uow:
+            uow.record(denied)
+            uow.commit()
+        raise
+
+
+@contextmanager
+def administered(
+    storage: Storage,
+    context: RequestContext,
+    principal: Principal,
+    permission: Permission,
+    *,
+    user_id: UUID,
+    precondition: Precondition,
+) -> Iterator[tuple[UnitOfWork, User]]:
+    """A unit of work on one user, who is locked in it.
+
+    Raises:
+        PermissionDenied, NotFound, VersionMismatch
+        PrivilegeEscalation: the user holds a permission that the caller does not.
+    """
+    with guarded(storage, context, principal, permission, subject=user_id) as uow:
+        # The credential's row first, as a login and a new password do; else they could deadlock.
+        uow.credentials.password_hash(user_id)
+        user = uow.users.locked(user_id)
+        if user is None:
+            raise NotFound
+        if not principal.holds(uow.access.permissions(user_id)):
+            raise PrivilegeEscalation
+        precondition(user.version)
+        yield uow, user
