@@ -118,6 +118,9 @@ class PostgresInspection:
 
     def __init__(self, settings: Settings, *, clock: Clock) -> None:
         self._engine = create_engine(settings)
+        url = self._engine.url
+        host = url.host or url.query.get("host", "localhost")
+        self._where = f"{url.username or 'nobody'} at {host}/{url.database or ''}"
         self._clock = clock
 
     def server(self) -> ServerFacts:
@@ -196,7 +199,10 @@ class PostgresInspection:
                 yield connection
         except exc.DBAPIError as error:
             lost = error.connection_invalidated or isinstance(error, exc.OperationalError)
-            raise InspectionFailed(_reason(error), lost=lost) from None
+            reason = _reason(error)
+            raise InspectionFailed(
+                f"{self._where}: {reason}" if lost else reason, lost=lost
+            ) from None
 
     def _reading(self, connection: Connection) -> ClockReading:
         asked_at, started = self._clock.now(), time.perf_counter()
@@ -236,4 +242,6 @@ def _local(host: str) -> bool:
 
 
 def _reason(error: exc.DBAPIError) -> str:
-    return " ".join(str(error.orig).split())[:_REASON_LENGTH]
+    """The first line; libpq and the server give advice of their own below it."""
+    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+    return lines[0][:_REASON_LENGTH]
