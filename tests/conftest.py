@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.support.clients import Client, LambdaClient
 from tests.support.environment import service_environment
 from tests.support.mailbox import Mailbox
 from tests.support.people import People
+from tests.support.redis_kinds import redis_kinds
 from tests.support.server import ServerProcess
 
 # Nothing here has to survive a power cut.
@@ -94,6 +95,13 @@ def client(request: pytest.FixtureRequest) -> Client:
         return handler.fresh()
     server: ServerProcess = request.getfixturevalue("server")
     return server.client()
+
+
+@pytest.fixture(scope="session")
+def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """URLs of Redis in every mode, by kind."""
+    with redis_kinds(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture

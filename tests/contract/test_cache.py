@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,19 +11,10 @@ import pytest
 
 from core.adapters.memory.cache import MemoryCache
 from core.ports.runtime import Cache
+from tests.support.redis_kinds import KINDS
+from tests.support.redis_places import RedisPlace, Stopwatch
 
 ODD_KEYS = ("", "a", "a ", "A", "a:b", "a\x00b", "clé:\n*", "{a}", "\ud800", "k" * 500)
-
-
-class Stopwatch:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @dataclass
@@ -33,14 +25,19 @@ class Place:
     wait: Callable[[float], None]
 
 
-def in_memory() -> Iterator[Place]:
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, redis_urls: Callable[[str], str]) -> Iterator[Place]:
+    """In memory, on each kind of Redis, and on one that is down."""
     watch = Stopwatch()
-    yield Place(MemoryCache(seconds=watch), watch.advance)
-
-
-@pytest.fixture(params=[in_memory])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    yield from request.param()
+    memory = MemoryCache(seconds=watch)
+    if request.param == "memory":
+        yield Place(memory, watch.advance)
+        return
+    redis = RedisPlace.at(redis_urls(request.param))
+    up = redis.server.reachable()
+    yield Place(redis.cache(memory), time.sleep if up else watch.advance)
+    assert bool(redis.metrics.failed) == (request.param == "nobody")
+    redis.server.close()
 
 
 def test_what_is_put_is_there_and_nothing_else(place: Place) -> None:

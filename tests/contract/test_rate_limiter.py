@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import pytest
 
 from core.adapters.memory.limiter import MemoryRateLimiter
 from core.ports.runtime import LimitState, RateLimiter
+from tests.support.redis_kinds import KINDS
+from tests.support.redis_places import RedisPlace, Stopwatch
 
 WINDOW = 2
 
@@ -25,25 +28,19 @@ class Place:
         return self.limiter.hit(key, limit=limit, window=window)
 
 
-class Stopwatch:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def in_memory() -> Iterator[Place]:
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, redis_urls: Callable[[str], str]) -> Iterator[Place]:
+    """In memory, on each kind of Redis, and on one that is down."""
     watch = Stopwatch()
-    yield Place(MemoryRateLimiter(seconds=watch), watch.advance)
-
-
-@pytest.fixture(params=[in_memory])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    yield from request.param()
+    memory = MemoryRateLimiter(seconds=watch)
+    if request.param == "memory":
+        yield Place(memory, watch.advance)
+        return
+    redis = RedisPlace.at(redis_urls(request.param))
+    up = redis.server.reachable()
+    yield Place(redis.limiter(memory), time.sleep if up else watch.advance)
+    assert bool(redis.metrics.failed) == (request.param == "nobody")
+    redis.server.close()
 
 
 def test_the_limit_is_let_through_and_no_more(place: Place) -> None:
@@ -87,7 +84,15 @@ def test_keys_are_counted_apart(place: Place) -> None:
     """One address does not use up another's limit, however alike they look."""
     for _ in range(4):
         place.hit("203.0.113.7")
-    for other in ("203.0.113.8", "203.0.113.70", "203.0.113.7 ", "", "clé:\n*", "k" * 500):
+    for other in (
+        "203.0.113.8",
+        "203.0.113.70",
+        "203.0.113.7 ",
+        "",
+        "clé:\n*",
+        "\ud800",
+        "k" * 500,
+    ):
         assert place.hit(other).remaining == 2
 
 
