@@ -53,19 +53,21 @@ class UserQuery:
         created_before: datetime | None,
         sort: UserSort,
         descending: bool,
+        pointer: str = "",
     ) -> UserQuery:
-        """Raises InvalidInput at `/q`, `/email`, `/created_after` or `/created_before`."""
+        """Raises InvalidInput at `pointer` with `/q`, `/email`, `/created_after` or
+        `/created_before` behind it."""
         errors = []
         if search is not None and not (
             SHORTEST_SEARCH <= len(search) <= LONGEST_SEARCH and printable(search)
         ):
             errors.append(
                 FieldError(
-                    "/q", f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters"
+                    f"{pointer}/q", f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters"
                 )
             )
         errors += [
-            FieldError(f"/{name}", "must have an offset from UTC, such as Z")
+            FieldError(f"{pointer}/{name}", "must have an offset from UTC, such as Z")
             for name, moment in (
                 ("created_after", created_after),
                 ("created_before", created_before),
@@ -76,7 +78,7 @@ class UserQuery:
             raise InvalidInput(errors)
         return cls(
             search=search,
-            email=EmailAddress.parse(email).normalised if email is not None else None,
+            email=EmailAddress.parse(email, f"{pointer}/email").normalised if email is not None else None,
             status=status,
             role=role,
             created_after=created_after,

@@ -20,12 +20,16 @@ from handler.http.problem_types import INTERNAL_ERROR
 from handler.http.problems import domain_response, http_response, problem_response
 from handler.http.routes import (
     accounts,
+    audit_events,
     authentication,
     me,
     operations,
     passwords,
     problem_pages,
+    roles,
     sessions,
+    user_status,
+    users,
 )
 from handler.http.validation import field_errors
 
@@ -40,6 +44,10 @@ _ROUTERS = (
     sessions.router,
     accounts.router,
     passwords.router,
+    users.router,
+    user_status.router,
+    roles.router,
+    audit_events.router,
     pages.router,
     problem_pages.router,
     docs.router,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Security
@@ -12,7 +12,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
-from core.domain.access import Principal
+from core.domain.access import PERMISSIONS, Permission, Principal
 from core.errors import PasswordChangeRequired, Unauthenticated
 from handler.http.context import Call
 from handler.http.limits import count_change
@@ -81,12 +81,25 @@ class _BearerScheme(SecurityBase):
     def __init__(self) -> None:
         self.scheme_name = "accessToken"
         self.model = HTTPBearer(
-            bearerFormat="JWT", description="An access token from POST /v1/auth/login."
+            bearerFormat="JWT",
+            description="An access token from POST /v1/auth/login. Its scopes are the permissions "
+            "of the user's roles:\n\n"
+            + "\n".join(f"- `{name}`: {meaning}" for name, meaning in PERMISSIONS.items()),
         )
 
     async def __call__(self, request: Request) -> SignedCall:
         return SignedCall(request, bearer_token(request.headers.get("authorization")))
 
 
-Signed = Annotated[SignedCall, Security(_BearerScheme())]
+_scheme = _BearerScheme()
+
+Signed = Annotated[SignedCall, Security(_scheme)]
 """The parameter of an endpoint that needs a token."""
+
+
+def needs(permission: Permission) -> Any:
+    """For `Annotated[SignedCall, needs(...)]`: OpenAPI names the permission as a scope.
+
+    The use case asks for it (`Principal.require`); a test compares the two.
+    """
+    return Security(_scheme, scopes=[permission.value])

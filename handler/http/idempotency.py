@@ -13,10 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.domain.requests import AnsweredBefore, Idempotency, RequestContext, StoredAnswer
+from core.errors import IdempotencyKeyReused, RequestInProgress, TooManyRequests
 from handler.http.answers import JSON
 from handler.http.context import Call
 
 ANONYMOUS = "anonymous"
+
+KEYED = (IdempotencyKeyReused, RequestInProgress, TooManyRequests)
+"""For `refusals` of a route with an `OptionalKey`."""
 
 _Result = TypeVar("_Result")
 

@@ -50,6 +50,9 @@ TAGS = [
     {"name": "Authentication", "description": "Tokens for credentials, and their end."},
     {"name": "Me", "description": "One's own account."},
     {"name": "Sessions", "description": "Where one is logged in."},
+    {"name": "Users", "description": "Administration of users."},
+    {"name": "Roles", "description": "Sets of permissions, and who holds them."},
+    {"name": "Audit", "description": "What happened, and who did it."},
     {"name": "Operations", "description": "Health, metrics, keys and metadata."},
 ]
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
 from starlette.requests import Request
+from starlette.responses import Response
 
-from core.errors import InvalidInput
+from core.errors import FieldError, InvalidInput
+from handler.http.answers import json_response
+from handler.http.validation import escape_pointer
+
+LARGEST = 200
+DEFAULT = 50
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -17,16 +30,65 @@ class Page:
     cursor: str | None
 
 
+async def check_query(request: Request) -> None:
+    """Each parameter once, and none that the route does not have: a misspelt filter would list
+    what nobody asked for.
+
+    Raises:
+        InvalidInput
+    """
+    known = _parameters(request.scope["route"])
+    given = [name for name, _ in request.query_params.multi_items()]
+    errors = [
+        FieldError(f"/query/{escape_pointer(name)}"[:200], detail)
+        for name, detail in (
+            *((name, "is not a parameter of this request") for name in set(given) - known),
+            *((name, "was sent more than once") for name in known if given.count(name) > 1),
+        )
+    ]
+    if errors:
+        raise InvalidInput(errors)
+
+
+@cache
+def _parameters(route: APIRoute) -> frozenset[str]:
+    return frozenset(
+        field.alias
+        for field in get_flat_params(route.dependant)
+        if isinstance(field.field_info, params.Query)
+    )
+
+
 async def _page(
-    request: Request,
-    limit: Annotated[int, Query(ge=1, le=200, description="Entries a page.")] = 50,
+    _: Annotated[None, Depends(check_query)],
+    limit: Annotated[int, Query(ge=1, le=LARGEST, description="Entries a page.")] = DEFAULT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> Page:
-    for name in ("limit", "cursor"):
-        if len(request.query_params.getlist(name)) > 1:
-            raise InvalidInput.at(f"/query/{name}", "was sent more than once")
     return Page(limit, cursor)
 
 
 PageRequest = Annotated[Page, Depends(_page)]
 """The parameter of an endpoint that lists. Raises InvalidInput."""
+
+
+def page_response(
+    request: Request,
+    page: Page,
+    found: Sequence[T],
+    *,
+    item: Callable[[T], Any],
+    cursor: Callable[[T], str],
+) -> Response:
+    """The body `{"data": [...], "next_cursor": ...}`, for a GET with a Link to the next page.
+
+    `found` has one entry more than `page.limit` when there is a next page; `cursor` makes that of
+    the page behind an entry.
+    """
+    shown = found[: page.limit]
+    following = cursor(shown[-1]) if len(found) > len(shown) else None
+    headers = {}
+    if following is not None and request.method == "GET":
+        again = {**request.query_params, "limit": page.limit, "cursor": following}
+        headers["link"] = f'<{request.scope["path"]}?{urlencode(again)}>; rel="next"'
+    body = {"data": [item(entry) for entry in shown], "next_cursor": following}
+    return json_response(body, headers=headers)

@@ -11,29 +11,16 @@ from typing_extensions import TypedDict
 
 from core.domain.requests import StoredAnswer
 from core.errors import (
-    IdempotencyKeyReused,
     InvalidCode,
-    RequestInProgress,
     SignUpClosed,
-    TooManyRequests,
 )
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
-from handler.http.idempotency import OptionalKey, answer_once, stored
+from handler.http.idempotency import KEYED, OptionalKey, answer_once, stored
 from handler.http.openapi import refusals
+from handler.http.users import Email, Locale, Name, TimeZone, Username
 
 router = json_router("Accounts")
-
-Email = Annotated[str, Field(min_length=3, max_length=320, json_schema_extra={"format": "email"})]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Username = Annotated[
-    str,
-    Field(min_length=3, max_length=32, description="Letters, digits, dots, hyphens, underscores."),
-]
-Locale = Annotated[str, Field(min_length=2, max_length=64, examples=["en-GB"])]
-TimeZone = Annotated[str, Field(min_length=1, max_length=64, examples=["Europe/London"])]
-
-_KEYED = (IdempotencyKeyReused, RequestInProgress, TooManyRequests)
 
 
 class Registration(RequestBody):
@@ -84,7 +71,7 @@ def accepted(_: None) -> StoredAnswer:
 @router.post(
     "/v1/auth/register",
     status_code=202,
-    responses={202: {"model": Accepted}, **refusals(SignUpClosed, *_KEYED)},
+    responses={202: {"model": Accepted}, **refusals(SignUpClosed, *KEYED)},
 )
 def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
     """Sign up. A mail to the address holds a link, or says that somebody tried."""
@@ -108,7 +95,7 @@ def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
 
 @router.post(
     "/v1/auth/verify-email",
-    responses={200: {"model": VerifiedEmail}, **refusals(InvalidCode, *_KEYED)},
+    responses={200: {"model": VerifiedEmail}, **refusals(InvalidCode, *KEYED)},
 )
 def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
     """Prove an address with the code from a mail. It works once."""
@@ -125,7 +112,7 @@ def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
 @router.post(
     "/v1/auth/verify-email/resend",
     status_code=202,
-    responses={202: {"model": Accepted}, **refusals(*_KEYED)},
+    responses={202: {"model": Accepted}, **refusals(*KEYED)},
 )
 def resend_verification(call: AnyCall, key: OptionalKey, body: EmailBody) -> Response:
     """Have the verification mail sent again, if one is due."""

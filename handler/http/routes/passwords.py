@@ -5,17 +5,15 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from core.domain.requests import StoredAnswer
-from core.errors import IdempotencyKeyReused, InvalidCode, RequestInProgress, TooManyRequests
+from core.errors import InvalidCode, TooManyRequests
 from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
-from handler.http.idempotency import OptionalKey, answer_once
+from handler.http.idempotency import KEYED, OptionalKey, answer_once
 from handler.http.openapi import refusals
 from handler.http.routes.accounts import Accepted, EmailBody, TokenBody, accepted
 
 router = json_router("Passwords")
-
-_KEYED = (IdempotencyKeyReused, RequestInProgress, TooManyRequests)
 
 
 class PasswordReset(TokenBody):
@@ -30,7 +28,7 @@ class PasswordChange(RequestBody):
 @router.post(
     "/v1/auth/password/forgot",
     status_code=202,
-    responses={202: {"model": Accepted}, **refusals(*_KEYED)},
+    responses={202: {"model": Accepted}, **refusals(*KEYED)},
 )
 def forgot_password(call: AnyCall, key: OptionalKey, body: EmailBody) -> Response:
     """Have a link sent that lets the owner of the address choose a new password."""
@@ -45,7 +43,7 @@ def forgot_password(call: AnyCall, key: OptionalKey, body: EmailBody) -> Respons
 @router.post(
     "/v1/auth/password/reset",
     status_code=204,
-    responses={204: {"description": "Done"}, **refusals(InvalidCode, *_KEYED)},
+    responses={204: {"description": "Done"}, **refusals(InvalidCode, *KEYED)},
 )
 def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Response:
     """Choose a new password with the code from a mail. Every session of the account ends."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.responses import Response
@@ -11,11 +10,11 @@ from typing_extensions import TypedDict
 
 from core.domain.session import Session
 from core.errors import InvalidCursor, InvalidInput, NotFound
-from handler.http.answers import Moment, json_response, timestamp
+from handler.http.answers import Moment, timestamp
 from handler.http.auth import Signed, SignedCall
 from handler.http.body import json_router
 from handler.http.openapi import refusals
-from handler.http.paging import PageRequest
+from handler.http.paging import PageRequest, page_response
 
 router = json_router("Sessions")
 
@@ -46,17 +45,13 @@ def list_sessions(call: Signed, page: PageRequest) -> Response:
     """One's own living sessions, newest first."""
     principal = call.principal
     after = _position(call, page.cursor) if page.cursor is not None else None
-    found = call.core.sessions.page(principal, after=after, limit=page.limit + 1)
-    shown = found[: page.limit]
-    cursor = _cursor(call, shown[-1]) if len(found) > len(shown) else None
-    body = SessionPage(
-        data=[_item(session, principal.session_id) for session in shown], next_cursor=cursor
+    return page_response(
+        call.request,
+        page,
+        call.core.sessions.page(principal, after=after, limit=page.limit + 1),
+        item=lambda session: _item(session, principal.session_id),
+        cursor=lambda last: _cursor(call, last),
     )
-    headers = {}
-    if cursor is not None:
-        query = urlencode({"limit": page.limit, "cursor": cursor})
-        headers["link"] = f'<{_PATH}?{query}>; rel="next"'
-    return json_response(body, headers=headers)
 
 
 @router.delete(
