@@ -28,7 +28,7 @@ class UserStore(Protocol):
     def by_email(self, email_normalised: str) -> User | None: ...
 
     def locked(self, user_id: UUID) -> User | None:
-        """Locks the row (FOR NO KEY UPDATE) until the transaction ends.
+        """Locks the row (FOR NO KEY UPDATE) until the transaction ends; two statements.
 
         Behind `CredentialStore.password_hash`, which locks first everywhere.
         """

@@ -13,7 +13,7 @@ from core.adapters.postgres.engine import driver_url
 from core.adapters.postgres.tables import REQUIRED_REVISION, users
 from migrations.runner import current, downgrade, head, upgrade
 from tests.migrations.conftest import Database
-from tests.support.catalog import schema
+from tests.support.catalog import CODE, schema
 from tests.support.storage import query
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,11 @@ def test_the_migrated_schema_is_that_of_the_tables(fresh: Database, other: Datab
     engine = create_engine(driver_url(other.owner))
     users.metadata.create_all(engine)
     engine.dispose()
-    assert schema(fresh.owner) == schema(other.owner)
+    migrated, made = schema(fresh.owner), schema(other.owner)
+    # Triggers and functions stand in the migrations only.
+    assert {part: migrated[part] for part in made if part not in CODE} == {
+        part: made[part] for part in made if part not in CODE
+    }
 
 
 def test_alembic_finds_nothing_to_migrate(fresh: Database) -> None:
@@ -75,7 +79,14 @@ def test_the_sql_that_is_linted_is_what_is_run(fresh: Database, other: Database)
     written = alembic(fresh.owner, "upgrade", "head", "--sql")
     assert written.returncode == 0, written.stderr
     assert written.stdout.startswith("SET lock_timeout = '500ms';")
-    query(fresh.owner, written.stdout.replace("BEGIN;", "").replace("COMMIT;", ""))
+    subprocess.run(
+        ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={fresh.owner}"],
+        input=written.stdout,
+        text=True,
+        timeout=60,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     upgrade(other.owner)
     assert schema(fresh.owner) == schema(other.owner)
     assert current(fresh.owner) == head()
@@ -97,8 +108,8 @@ def test_every_migration_can_be_taken_back_and_applied_again(
 
 
 def test_rows_survive_what_a_migration_does_not_own(fresh: Database) -> None:
-    """Taking back and applying the last migration with users and sessions in the database."""
-    upgrade(fresh.owner)
+    """Taking back and applying a migration with users and sessions in the database."""
+    upgrade(fresh.owner, "0003")
     fill = (
         "INSERT INTO users (id, email, email_normalised, email_verified, status, attributes,"
         " created_at, updated_at) SELECT gen_random_uuid(), n, n, true, 'active', '{}', now(),"

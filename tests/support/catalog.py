@@ -27,9 +27,23 @@ _PARTS = {
         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
             AND relname <> 'alembic_version'
     """,
+    "triggers": """
+        SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger
+        WHERE NOT tgisinternal
+    """,
+    # Those of extensions are not ours.
+    "functions": """
+        SELECT pg_get_functiondef(oid), proacl::text FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS (
+            SELECT FROM pg_depend
+            WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
+        )
+    """,
 }
+CODE = frozenset({"triggers", "functions"})
 
 
 def schema(url: str) -> dict[str, list[tuple[object, ...]]]:
-    """Columns, constraints, indexes and storage parameters of all tables but Alembic's."""
+    """Columns, constraints, indexes, storage parameters and triggers of all tables but Alembic's,
+    and functions."""
     return {part: sorted(query(url, sql), key=str) for part, sql in _PARTS.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Text, Uuid, func, literal_column
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
@@ -24,6 +24,17 @@ HOT: dict[str, Any] = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02}
 # Rows that come and go: the dead are removed before a scan has to wade through them.
 QUEUE: dict[str, Any] = {"autovacuum_vacuum_scale_factor": 0.01, "autovacuum_vacuum_threshold": 200}
 
+# What a search looks into. No field holds a newline, so nothing is found across two of them. In the
+# very parentheses that PostgreSQL shows it in, for `alembic check`.
+SEARCHED = literal_column(
+    "lower((((((((email || chr(10)) || coalesce(username, ''))"
+    " || chr(10)) || coalesce(display_name, '')) || chr(10)) || coalesce(given_name, ''))"
+    " || chr(10)) || coalesce(family_name, ''))",
+    Text,
+)
+# Never logged in stands before the first login, in one order with them.
+LAST_LOGIN = literal_column("coalesce(last_login_at, '-infinity'::timestamptz)", TIMESTAMP(True))
+
 
 class Xid8(UserDefinedType[int]):
     """PostgreSQL's 64-bit transaction id."""
@@ -38,8 +49,10 @@ class Xid8(UserDefinedType[int]):
 ischema_names["xid8"] = Xid8
 
 
-def moment(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, TIMESTAMP(timezone=True), nullable=nullable)
+def moment(name: str, *, nullable: bool = False, now: bool = False) -> Column[Any]:
+    """With `now`, when the row was made, unless it says otherwise."""
+    default = func.now() if now else None
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
 
 
 def string(name: str, *, nullable: bool = False) -> Column[Any]:

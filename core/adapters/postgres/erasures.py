@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from core.adapters.postgres.tables import erasure_requests
@@ -17,6 +17,8 @@ _first = insert(erasure_requests).values(
 _REQUEST = _first.on_conflict_do_update(
     index_elements=[erasure_requests.c.user_id], set_={"due_at": erasure_requests.c.due_at}
 ).returning(erasure_requests.c.due_at)
+_PENDING = select(exists().where(erasure_requests.c.user_id == bindparam("user")))
+_CANCEL = delete(erasure_requests).where(erasure_requests.c.user_id == bindparam("user"))
 
 
 class PostgresErasures:
@@ -30,3 +32,9 @@ class PostgresErasures:
             _REQUEST, {"user": user_id, "now": now, "due": due_at}
         ).scalar_one()
         return due
+
+    def pending(self, user_id: UUID) -> bool:
+        return bool(self._connection.execute(_PENDING, {"user": user_id}).scalar_one())
+
+    def cancel(self, user_id: UUID) -> None:
+        self._connection.execute(_CANCEL, {"user": user_id})

@@ -59,10 +59,14 @@ def _of_driver(error: exc.DBAPIError) -> Exception:
         return _unavailable(f"{type(error.orig).__name__} {code or ''}".rstrip())
     if code in _UNSTORABLE_TEXT:
         return _unstorable()
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    return StatementFailed(
-        f"{type(error.orig).__name__} {code} {constraint or ''}: {error.statement}"
-    )
+    constraint = constraint_of(error) or ""
+    return StatementFailed(f"{type(error.orig).__name__} {code} {constraint}: {error.statement}")
+
+
+def constraint_of(error: exc.DBAPIError) -> str | None:
+    """The constraint that a statement broke."""
+    name: str | None = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return name
 
 
 def _unavailable(reason: str) -> StorageUnavailable:

@@ -2,7 +2,7 @@
 
 Primary keys come from the application (UUIDv7, decision 13). A column that changes with each use
 has no index, and its table has room in each page, so that the update stays in the page and touches
-no index (HOT).
+no index (HOT). The last login is the exception: users are listed by it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from core.adapters.postgres.columns import (
     HOT,
+    LAST_LOGIN,
     QUEUE,
+    SEARCHED,
     Xid8,
     metadata,
     moment,
@@ -36,7 +38,7 @@ from core.adapters.postgres.columns import (
 )
 
 # The migration that this code needs at least; the schema may be newer (expand and contract).
-REQUIRED_REVISION = "0003"
+REQUIRED_REVISION = "0010"
 
 users = Table(
     "users",
@@ -63,14 +65,24 @@ users = Table(
     CheckConstraint("status IN ('pending', 'active', 'suspended', 'deactivated')", "status"),
     CheckConstraint("jsonb_typeof(attributes) = 'object'", "attributes"),
     CheckConstraint("(username IS NULL) = (username_normalised IS NULL)", "username"),
+    Index(None, "created_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    Index(
+        "ix_users_search",
+        SEARCHED.label("searched"),
+        postgresql_using="gin",
+        postgresql_ops={"searched": "gin_trgm_ops"},
+    ),
     postgresql_with={"fillfactor": 90},
 )
 
+# Every user has a row: a trigger on users adds it.
 user_logins = Table(
     "user_logins",
     metadata,
     of_user(primary_key=True),
-    moment("last_login_at"),
+    moment("last_login_at", nullable=True),
+    Index("ix_user_logins_last", LAST_LOGIN, "user_id"),
     postgresql_with=HOT,
 )
 
@@ -123,7 +135,7 @@ one_time_codes = Table(
     moment("created_at"),
     moment("expires_at"),
     moment("used_at", nullable=True),
-    CheckConstraint("purpose IN ('verify_email', 'reset_password')", "purpose"),
+    CheckConstraint("purpose IN ('verify_email', 'reset_password', 'invitation')", "purpose"),
     Index(None, "user_id", postgresql_where=text("user_id IS NOT NULL")),
     Index(None, "expires_at"),
     postgresql_with=QUEUE,
@@ -169,6 +181,10 @@ roles = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("built_in", Boolean, nullable=False),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    moment("created_at", now=True),
+    moment("updated_at", now=True),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
 )
 
 role_permissions = Table(
@@ -185,7 +201,7 @@ user_roles = Table(
     Column("role", Text, ForeignKey("roles.name"), primary_key=True),
     Column("granted_by", Uuid),
     moment("granted_at"),
-    Index(None, "role"),
+    Index(None, "role", "user_id"),
 )
 
 # The key is a pseudonym of account and address; expires_at changes once a window only.
@@ -230,6 +246,7 @@ audit_events = Table(
     CheckConstraint("octet_length(leaf_hash) = 32", "leaf_hash"),
     Index(None, "xid", "id"),
     Index(None, "actor", "id", postgresql_where=text("actor IS NOT NULL")),
+    Index(None, "type", "id"),
     Index(None, "subject", "id", postgresql_where=text("subject IS NOT NULL")),
 )
 

@@ -19,6 +19,7 @@ from core.adapters.postgres.registrations import PostgresRegistrations
 from core.adapters.postgres.sessions import PostgresSessions
 from core.adapters.postgres.signing_keys import PostgresSigningKeys
 from core.adapters.postgres.throttles import PostgresThrottles
+from core.adapters.postgres.trail import PostgresAudit
 from core.adapters.postgres.users import PostgresUsers
 from core.domain.events import Event
 from core.domain.requests import RequestContext
@@ -77,6 +78,10 @@ class PostgresStores:
     @cached_property
     def erasures(self) -> PostgresErasures:
         return PostgresErasures(self._connection)
+
+    @cached_property
+    def audit(self) -> PostgresAudit:
+        return PostgresAudit(self._connection)
 
     @cached_property
     def signing_keys(self) -> PostgresSigningKeys:

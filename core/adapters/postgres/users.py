@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,11 @@ from sqlalchemy import Connection, bindparam, case, exists, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
+from core.adapters.postgres import directory
+from core.adapters.postgres.failures import constraint_of
 from core.adapters.postgres.lookups import USER_COLUMNS, Lookup, to_user
 from core.adapters.postgres.tables import user_logins, users
+from core.domain.directory import UserQuery
 from core.domain.user import NewUser, User
 from core.errors import EmailTaken, UsernameTaken
 
@@ -23,6 +26,7 @@ _USER_BY_EMAIL: Lookup[User] = Lookup(
     select(*USER_COLUMNS).where(users.c.email_normalised == bindparam("email_normalised")),
     to_user,
 )
+_LOCK = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update(key_share=True)
 # Without a conflict target it covers each unique constraint, and leaves the transaction usable.
 _INSERT = insert(users).on_conflict_do_nothing().returning(users.c.id)
 _EMAIL_TAKEN = select(exists().where(users.c.email_normalised == bindparam("email_normalised")))
@@ -46,6 +50,11 @@ _RECORD_LOGIN = _login.on_conflict_do_update(
     set_={"last_login_at": _login.excluded.last_login_at},
 )
 
+_TAKEN = {
+    "uq_users_email_normalised": EmailTaken,
+    "uq_users_username_normalised": UsernameTaken,
+}
+_ADDRESS = frozenset({"email", "email_normalised"})
 _CHANGEABLE = frozenset(
     {
         "email_verified",
@@ -94,6 +103,17 @@ class PostgresUsers:
     def by_email(self, email_normalised: str) -> User | None:
         return _USER_BY_EMAIL.one(self._connection, email_normalised=email_normalised)
 
+    def locked(self, user_id: UUID) -> User | None:
+        # Two, because what the locking one reads beside the row may be older than the row.
+        if self._connection.execute(_LOCK, {"user_id": user_id}).first() is None:
+            return None
+        return self.by_id(user_id)
+
+    def page(
+        self, query: UserQuery, *, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[User]:
+        return directory.page(self._connection, query, after=after, limit=limit)
+
     def update(
         self,
         user_id: UUID,
@@ -102,21 +122,26 @@ class PostgresUsers:
         expected_version: int | None,
         now: datetime,
     ) -> User | None:
-        values = _columns(changes) | {"updated_at": now, "version": users.c.version + 1}
+        address = {name: changes[name] for name in _ADDRESS & changes.keys()}
+        if len(address) == 1:
+            raise KeyError("email and email_normalised change together")
+        values = _columns({name: changes[name] for name in changes.keys() - _ADDRESS}) | address
+        values |= {"updated_at": now, "version": users.c.version + 1}
         statement = update(users).where(users.c.id == user_id)
         if expected_version is not None:
             statement = statement.where(users.c.version == expected_version)
         changed = Lookup(statement.values(values).returning(*USER_COLUMNS), to_user)
-        if "username" not in changes:
+        if not address and "username" not in changes:
             return changed.one(self._connection)
         try:
-            # A savepoint, two more round trips: only a new name can be taken.
+            # A savepoint, two more round trips: only an address or a name can be taken.
             with self._connection.begin_nested():
                 return changed.one(self._connection)
         except IntegrityError as error:
-            if _constraint(error) == "uq_users_username_normalised":
-                raise UsernameTaken from None
-            raise
+            taken = _TAKEN.get(constraint_of(error) or "")
+            if taken is None:
+                raise
+            raise taken from None
 
     def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
         marked = self._connection.execute(
@@ -139,8 +164,3 @@ def _columns(changes: Mapping[str, object]) -> dict[str, Any]:
     if "attributes" in values:
         values["attributes"] = values["attributes"] or {}
     return values
-
-
-def _constraint(error: IntegrityError) -> str | None:
-    diagnosis = getattr(error.orig, "diag", None)
-    return getattr(diagnosis, "constraint_name", None)
