@@ -1,0 +1,358 @@
+"""Redis slow, frozen, down, flushed or broken: an answer all the same, and what it costs."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from core.adapters.memory.limiter import MemoryRateLimiter
+from core.adapters.redis.connection import BoundedConnection, Waits, opened_within
+from core.ports.runtime import LimitState
+from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
+from tests.support.redis_proxy import RedisProxy, redis_proxy
+from tests.support.redis_server import RedisServer, redis_cluster, redis_server, start_redis
+
+SHORT = Waits(answer=0.2, connect=2, pause=1)
+"""The shipped waits are for a machine of its own; here they only have to be bounded."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that this test may mistreat."""
+    with redis_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: RedisServer) -> Iterator[RedisProxy]:
+    with redis_proxy(server.port) as running:
+        yield running
+
+
+@pytest.fixture
+def watch() -> Stopwatch:
+    """What the breaker goes by."""
+    return Stopwatch()
+
+
+@pytest.fixture
+def place(proxy: RedisProxy, watch: Stopwatch) -> Iterator[RedisPlace]:
+    """Through the proxy, with short waits."""
+    made = RedisPlace.at(f"redis://127.0.0.1:{proxy.port}", waits=SHORT, seconds=watch)
+    yield made
+    made.server.close()
+
+
+def freeze(server: RedisServer, proxy: RedisProxy) -> None:
+    server.freeze()
+
+
+def kill(server: RedisServer, proxy: RedisProxy) -> None:
+    server.stop()
+
+
+def slow_down(server: RedisServer, proxy: RedisProxy) -> None:
+    proxy.delay = 1.0
+
+
+def cut_replies(server: RedisServer, proxy: RedisProxy) -> None:
+    proxy.cut = 2
+
+
+def pause_clients(server: RedisServer, proxy: RedisProxy) -> None:
+    server.command("CLIENT", "PAUSE", 60_000, "ALL")
+
+
+def run_out_of_memory(server: RedisServer, proxy: RedisProxy) -> None:
+    server.command("CONFIG", "SET", "maxmemory", "1")
+
+
+FAULTS = [freeze, kill, slow_down, cut_replies, pause_clients, run_out_of_memory]
+
+
+def hits(place: RedisPlace, number: int, *, memory: MemoryRateLimiter | None = None) -> list[bool]:
+    limiter = place.limiter(memory)
+    return [limiter.hit("address", limit=3, window=60).allowed for _ in range(number)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_memory_answers_and_redis_is_tried_once(
+    server: RedisServer,
+    proxy: RedisProxy,
+    place: RedisPlace,
+    watch: Stopwatch,
+    fault: Callable[[RedisServer, RedisProxy], None],
+) -> None:
+    """Of a hundred requests in a second one waits for the server that fails; limits hold."""
+    assert hits(place, 1) == [True]
+    fault(server, proxy)
+    memory = MemoryRateLimiter()
+    sent = place.metrics.sent["limit"]
+    assert hits(place, 100, memory=memory) == [True] * 3 + [False] * 97
+    assert place.metrics.sent["limit"] - sent == 1
+    for _ in range(5):
+        watch.advance(1.01)
+        hits(place, 100, memory=memory)
+    assert place.metrics.sent["limit"] - sent == 6
+    assert place.metrics.failed["limit"] == 6
+    cache = place.cache()
+    cache.put("k", b"value", seconds=60)
+    assert cache.get("k") == b"value"
+    assert place.server.reachable() is False
+
+
+@pytest.mark.parametrize("fault", [freeze, slow_down, pause_clients])
+def test_others_do_not_wait_for_the_one_who_tries(
+    server: RedisServer,
+    proxy: RedisProxy,
+    place: RedisPlace,
+    watch: Stopwatch,
+    fault: Callable[[RedisServer, RedisProxy], None],
+) -> None:
+    """Fifty requests at once, when the pause is over: one more command."""
+    fault(server, proxy)
+    hits(place, 1)
+    watch.advance(1.01)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: hits(place, 1), range(50)))
+    assert place.metrics.sent["limit"] == 2
+
+
+@pytest.mark.parametrize("back", ["thawed", "restarted"])
+def test_it_comes_back_by_itself(
+    server: RedisServer, place: RedisPlace, watch: Stopwatch, back: str, tmp_path: Path
+) -> None:
+    """A second after the server answers again, it counts again."""
+    server.freeze()
+    hits(place, 3)
+    again = server
+    if back == "thawed":
+        server.thaw()
+    else:
+        server.stop()
+        again = start_redis(tmp_path, port=server.port)
+    try:
+        watch.advance(1.01)
+        deadline = time.monotonic() + 10
+        while place.server.reachable() is False and time.monotonic() < deadline:
+            watch.advance(1.01)
+        failed = place.metrics.failed["limit"]
+        assert hits(place, 1) == [True]
+        assert place.metrics.failed["limit"] == failed
+        assert place.server.reachable() is True
+        assert again.command("DBSIZE") == 1
+    finally:
+        again.stop()
+
+
+def test_a_flushed_server_counts_anew(server: RedisServer, place: RedisPlace) -> None:
+    """Limits start again and answers are gone; scripts that are flushed too are no failure."""
+    assert hits(place, 4) == [True, True, True, False]
+    cache = place.cache()
+    cache.put("k", b"value", seconds=60)
+    server.command("FLUSHALL")
+    server.command("SCRIPT", "FLUSH")
+    assert cache.get("k") is None
+    assert hits(place, 4) == [True, True, True, False]
+    assert not place.metrics.failed
+
+
+def test_a_reply_that_comes_late_is_nobody_elses(proxy: RedisProxy, watch: Stopwatch) -> None:
+    """The connection goes with the wait that was given up (redis-py CVE-2023-28858)."""
+    place = RedisPlace.at(f"redis://127.0.0.1:{proxy.port}", waits=SHORT, seconds=watch)
+    cache = place.cache()
+    for n in range(20):
+        cache.put(f"k{n}", b"value of %d" % n, seconds=60)
+    for n in range(10):
+        proxy.delay = SHORT.answer * 1.2
+        assert cache.get(f"k{n}") is None
+        proxy.delay = 0.0
+        watch.advance(1.01)
+        assert cache.get(f"k{n + 10}") == b"value of %d" % (n + 10)
+        time.sleep(SHORT.answer * 0.4)
+        assert cache.get(f"k{n + 10}") == b"value of %d" % (n + 10)
+    assert place.metrics.failed["get"] == 10
+    place.server.close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_a_command_that_is_cut_short_takes_its_connection_along(
+    place: RedisPlace,
+    proxy: RedisProxy,
+    watch: Stopwatch,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:
+    """Whatever ends a request between command and reply, its reply is not the next request's."""
+    cache = place.cache()
+    cache.put("mine", b"mine", seconds=60)
+    cache.put("theirs", b"theirs", seconds=60)
+    before = proxy.connections
+    proxy.delay = SHORT.answer / 4
+
+    def end(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(BoundedConnection, "read_response", end)
+        assert cache.get("theirs") is None
+    watch.advance(1.01)
+    assert cache.get("mine") == b"mine"
+    assert proxy.connections == before + 1
+
+
+def test_what_somebody_else_wrote_is_not_believed(server: RedisServer, place: RedisPlace) -> None:
+    """A value is sealed for its key: neither made up, nor moved, nor read in Redis."""
+    cache = place.cache()
+    cache.put("mine", b"my secret", seconds=60)
+    cache.put("theirs", b"their secret", seconds=60)
+    mine, theirs = (place.names.of("cache", key) for key in ("mine", "theirs"))
+    assert b"secret" not in server.command("GET", mine)
+    server.command("COPY", theirs, mine, "REPLACE")
+    assert cache.get("mine") is None
+    server.command("SET", mine, "made up")
+    assert cache.get("mine") is None
+    assert cache.get("theirs") == b"their secret"
+    assert place.metrics.cache == {True: 1, False: 2}
+
+
+def test_a_key_of_another_type_is_no_failed_request(
+    server: RedisServer, place: RedisPlace, watch: Stopwatch
+) -> None:
+    """Memory answers for it."""
+    server.command("RPUSH", place.names.of("limit", "address"), "x")
+    assert hits(place, 4) == [True, True, True, False]
+    assert place.metrics.failed["limit"] == 1
+
+
+def test_redis_holds_no_address(server: RedisServer, place: RedisPlace) -> None:
+    """Keys are pseudonyms and end by themselves."""
+    place.limiter().hit("address:203.0.113.7", limit=3, window=60)
+    place.cache().put("refusal:203.0.113.7", b"person@example.com", seconds=60)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
+        line.sendall(b"KEYS *\r\n")
+        time.sleep(0.2)
+        keys = [word for word in line.recv(65536).split() if word.startswith(b"user-api:")]
+    assert len(keys) == 2
+    for key in keys:
+        assert b"203" not in key.split(b"{")[0]
+        assert 0 < server.command("TTL", key.decode()) <= 60
+
+
+def test_an_outage_is_told_once_a_minute(
+    proxy: RedisProxy,
+    place: RedisPlace,
+    watch: Stopwatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And its end once; the lines name no address and no password."""
+    caplog.set_level(logging.INFO)
+    proxy.cut = 1
+    for _ in range(100):
+        hits(place, 2)
+        watch.advance(1.1)
+    proxy.cut = None
+    assert place.server.reachable()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "redis fails (ConnectionError): limits and caches stay in this process",
+        "redis fails (ConnectionError): limits and caches stay in this process",
+        "redis answers again",
+    ]
+
+
+def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path, watch: Stopwatch) -> None:
+    """The other two thirds of the keys are still in Redis, and only the breaker's tries fail."""
+    with redis_cluster(tmp_path) as servers:
+        url = f"{servers[0].url}/?cluster=true"
+        place = RedisPlace.at(url, waits=SHORT, seconds=watch)
+        cache = place.cache()
+        for n in range(60):
+            cache.put(f"k{n}", b"v", seconds=600)
+        assert not place.metrics.failed
+        servers[2].freeze()
+        found = [cache.get(f"k{n}") for n in range(60)]
+        assert 20 < found.count(b"v") < 60
+        assert sum(place.metrics.failed.values()) <= 2
+        servers[2].thaw()
+        deadline = time.monotonic() + 20
+        while not all(cache.get(f"k{n}") for n in range(60)) and time.monotonic() < deadline:
+            watch.advance(1.1)
+        assert all(cache.get(f"k{n}") for n in range(60))
+        place.server.close()
+
+
+def test_slots_that_move_are_followed(tmp_path: Path, watch: Stopwatch) -> None:
+    """A redirect is followed at once, and learned; what is on its way is answered by memory."""
+    with redis_cluster(tmp_path) as servers:
+        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT, seconds=watch)
+        limiter = place.limiter()
+        name = place.names.of("limit", "moving")
+        slot = servers[0].command("CLUSTER", "KEYSLOT", name)
+        limiter.hit("moving", limit=9, window=600)
+        source = servers[slot // (16384 // 3 + 1)]
+        target = servers[0] if source is not servers[0] else servers[1]
+        source_id, target_id = (
+            node.command("CLUSTER", "MYID").decode() for node in (source, target)
+        )
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        source.command("DEL", name)
+        assert limiter.hit("moving", limit=9, window=600).remaining == 8
+        assert place.metrics.failed == {"limit": 1}
+        for node in (target, source):
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        left = [limiter.hit("moving", limit=9, window=600).remaining for _ in range(3)]
+        assert left == [8, 7, 6]
+        watch.advance(1.1)
+        assert limiter.hit("moving", limit=9, window=600).remaining == 5
+        sent = place.metrics.sent["limit"]
+        assert limiter.hit("moving", limit=9, window=600).remaining == 4
+        assert place.metrics.sent["limit"] == sent + 1
+        assert place.metrics.failed == {"limit": 1}
+        place.server.close()
+
+
+def test_a_wrong_certificate_is_no_connection(
+    redis_urls: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Without the CA that signed it, memory answers, and no command is sent to a stranger."""
+    trusted = redis_urls("tls")
+    place = RedisPlace.at(trusted.partition("?")[0])
+    assert place.server.reachable() is False
+    assert isinstance(place.limiter().hit("a", limit=3, window=60), LimitState)
+    elsewhere = RedisPlace.at(trusted.replace("127.0.0.1:", "localhost:"))
+    assert elsewhere.server.reachable() is False
+
+
+def test_a_wrong_password_is_no_failed_request(redis_urls: Callable[[str], str]) -> None:
+    """Memory answers."""
+    url = redis_urls("password and database")
+    place = RedisPlace.at(url.replace("default:", "default:x"))
+    assert hits(place, 4) == [True, True, True, False]
+    assert place.server.reachable() is False
+
+
+def test_a_name_that_is_not_resolved_costs_the_deadline() -> None:
+    """redis-py would wait for the resolver without end; what comes too late is closed."""
+    release = threading.Event()
+    late, other = socket.socketpair()
+
+    def opening() -> socket.socket:
+        release.wait(10)
+        return late
+
+    with pytest.raises(TimeoutError):
+        opened_within(0.05, opening)
+    release.set()
+    other.settimeout(5)
+    assert other.recv(1) == b""
+    other.close()
