@@ -54,6 +54,11 @@ class AccessTokens(Protocol):
         the only one. Raises Unavailable when there is no key."""
         ...
 
+    def ready(self) -> bool:
+        """Whether there is a key to sign with that this service's secret opens; reads as `prepare`
+        does, once a minute, or once a second without a key."""
+        ...
+
     def issue(self, claims: AccessClaims) -> str:
         """Signs with the active key."""
         ...

@@ -29,13 +29,8 @@ _WITHOUT_DATABASE = (
 
 def starting(tour: Tour) -> None:
     """Before anything else, because these happen once."""
-    get = tour.server.client().request
-    tour.record(PROCESS, "/health/ready as its first use of the database", lambda: ready(tour))
-    tour.record(
-        PROCESS,
-        "keys for the first time: makes the service's first key",
-        lambda: get("GET", "/.well-known/jwks.json"),
-    )
+    first = "/health/ready as its first use of the database: makes the service's first key"
+    tour.record(PROCESS, first, lambda: ready(tour))
     assert tour.core.storage.readiness().schema
     tour.record(PROCESS, "keys, read again once a minute", tour.core.keys.usable)
 

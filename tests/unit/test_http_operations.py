@@ -114,6 +114,7 @@ def test_ready_says_what_was_looked_at(app: Application) -> None:
             "status": "ready",
             "database": True,
             "schema": True,
+            "keys": True,
             "standby": False,
             "redis": "off",
             "draining": False,

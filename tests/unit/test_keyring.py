@@ -76,6 +76,18 @@ def test_a_key_that_is_withdrawn_is_forgotten_within_a_minute(service: Issuer) -
     assert not service.accepts(token)
 
 
+def test_ready_is_a_key_that_this_secret_opens(service: Issuer) -> None:
+    """A key of another SECRET_KEY is none; the own one counts a second after it is there."""
+    own = service.key
+    damaged = replace(own, sealed_private=own.sealed_private[:-1] + b"x")
+    stranger = Issuer(clock=service.clock, keys=KeyRows([damaged]))
+    assert service.tokens.ready()
+    assert not stranger.tokens.ready()
+    stranger.keys.rows[:] = [own]
+    stranger.clock.advance(seconds=1)
+    assert stranger.tokens.ready()
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 

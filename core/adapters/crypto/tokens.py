@@ -16,7 +16,7 @@ from core.adapters.crypto.claims import ClaimRules, claims_of, payload_of
 from core.adapters.crypto.keyring import KeyRing
 from core.adapters.crypto.signing_keys import ALGORITHM
 from core.adapters.crypto.strict_json import parse_object
-from core.errors import Unauthenticated
+from core.errors import Unauthenticated, Unavailable
 from core.ports.runtime import Clock
 from core.ports.security import AccessClaims
 
@@ -57,6 +57,13 @@ class Es256AccessTokens:
 
     def prepare(self) -> None:
         self._keys.prepare()
+
+    def ready(self) -> bool:
+        try:
+            self._keys.prepare()
+        except Unavailable:
+            return False
+        return True
 
     def issue(self, claims: AccessClaims) -> str:
         key = self._keys.active()

@@ -29,12 +29,14 @@ class Health(TypedDict):
 
 
 class Readiness(TypedDict):
-    """`standby` and `redis` are for information: a standby is read only, and ready; without Redis
-    limits and caches are each process's own."""
+    """`keys` is whether there is one to sign with that opens with this SECRET_KEY. `standby` and
+    `redis` are for information: a standby is read only, and ready; without Redis limits and caches
+    are each process's own."""
 
     status: str
     database: bool
     schema: bool
+    keys: bool
     standby: bool
     redis: Literal["off", "up", "down"]
     draining: bool
@@ -67,14 +69,17 @@ async def liveness() -> Response:
     responses={200: {"model": Readiness}, 503: {"model": Readiness, "description": "Not ready"}},
 )
 def readiness(call: AnyCall) -> Response:
-    """Whether requests should be sent here: database, schema, and no shutdown under way."""
+    """Whether requests should be sent here: database, schema, keys, and no shutdown under way."""
     found = call.core.storage.readiness()
     draining = call.request.app.state.draining()
-    good = found.database and found.schema and not draining
+    # Known for a minute, or for a second while there is none, so that probes stay cheap.
+    keys = found.schema and call.core.access_tokens.ready()
+    good = found.database and found.schema and keys and not draining
     body = Readiness(
         status="ready" if good else "draining" if draining else "not ready",
         database=found.database,
         schema=found.schema,
+        keys=keys,
         standby=found.standby,
         redis=_REDIS[call.core.accelerator.reachable()],
         draining=draining,
