@@ -20,6 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PATH = re.compile(r"/[!-\"$->@-~]*")  # visible ASCII but `#` and `?`
 _QUERY = re.compile(r"[!-\"$-~]*")
 _OF_A_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
+_FRAMING = {b"content-length", b"transfer-encoding"}
 _TEXT_TYPES = {"application/json", "application/javascript", "application/xml"}
 
 
@@ -74,16 +75,17 @@ def normalise(event: Event) -> NormalisedRequest:
     ):
         if not shape.fullmatch(value):
             raise MalformedEvent(f"the {name} is malformed")
+    body = _body(event)
     return NormalisedRequest(
         form=form,
         method=fields.method,
         path=unquote(path) if "%" in path else path,
         raw_path=path.encode("ascii"),
         query_string=fields.query.encode("ascii"),
-        headers=[_header(name, value) for name, value in fields.headers],
+        headers=_framed([_header(name, value) for name, value in fields.headers], body),
         client=fields.peer,
         trusted_hops=fields.trusted_hops,
-        body=_body(event),
+        body=body,
     )
 
 
@@ -124,6 +126,13 @@ def _header(name: str, value: str) -> tuple[bytes, bytes]:
         return name.lower().encode("ascii"), value.strip(" \t").encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedEvent("a header is malformed") from None
+
+
+def _framed(headers: Headers, body: bytes) -> Headers:
+    """A body has a length: REST APIs drop the header, and what bounds bodies reads it."""
+    if body and not _FRAMING.intersection(name for name, _ in headers):
+        headers.append((b"content-length", str(len(body)).encode("ascii")))
+    return headers
 
 
 def _body(event: Event) -> bytes:

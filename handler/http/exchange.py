@@ -68,10 +68,10 @@ class Head:
         for name, value in headers:
             if b"_" in name:
                 # Proxies and frameworks fold `_` and `-` into one name (CVE-2025-64484).
-                head.fault = "A header name holds an underscore."
+                head._blame("A header name holds an underscore.")
             elif name in _ONCE and (name in seen or _is_joined(value)):
                 # Two lines may arrive joined by a comma (RFC 9110 section 5.3), as in some events.
-                head.fault = f"The header {name.decode()} was sent more than once."
+                head._blame(f"The header {name.decode()} was sent more than once.")
             elif name in _READ:
                 if name not in seen:
                     seen[name] = value
@@ -79,6 +79,10 @@ class Head:
                     seen[name] = b""
         head._take(seen)
         return head
+
+    def _blame(self, fault: str) -> None:
+        """Of several faults always the same one: some events lose the order of headers."""
+        self.fault = fault if self.fault is None else min(fault, self.fault)
 
     def _take(self, seen: Mapping[bytes, bytes]) -> None:
         request_id = seen.get(b"x-request-id", b"")

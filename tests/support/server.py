@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,7 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`user-api serve` on a free port; its output goes to `log`."""
+    """`user-api serve`, or another module, on a free port; its output goes to `log`."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         self.process = process
@@ -40,13 +41,15 @@ class ServerProcess:
         return ServerClient(self.http)
 
     @classmethod
-    def start(cls, environment: dict[str, str]) -> Self:
+    def start(
+        cls, environment: dict[str, str], command: Sequence[str] = ("handler.cli", "serve")
+    ) -> Self:
         port = free_port()
         folder = Path(environment["MAIL_URL"].removeprefix("directory://")).parent
         log = folder / f"serve-{port}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "handler.cli", "serve"],
+                [sys.executable, "-m", *command],
                 env={**os.environ, **environment, "PORT": str(port)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

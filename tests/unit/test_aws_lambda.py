@@ -77,8 +77,11 @@ def test_refusals_are_the_applications(function: RuntimeApi, form: str) -> None:
         [("Host", "b")],
         [("X_A", "b")],
     ):
-        refused = ask(function, form, "/health/live", headers=headers)
-        assert problem_of(refused) == (400, "bad-request")
+        answer = ask(function, form, "/health/live", headers=headers)
+        if form == "alb-single-value" and headers != [("X_A", "b")]:
+            assert answer[0] == 200  # it shows the last of them alone
+        else:
+            assert problem_of(answer) == (400, "bad-request")
 
 
 @each_form
@@ -91,7 +94,7 @@ def test_a_malformed_event_is_a_problem(function: RuntimeApi, form: str) -> None
 @pytest.mark.parametrize("event", [None, [], "x", {}, {"Records": []}, {"requestContext": {}}])
 def test_another_event_fails_by_name(function: RuntimeApi, event: Any) -> None:
     """What is no request is an error of the invocation that says what would be one."""
-    with pytest.raises(InvocationFailed, match="alb-multi-value, function-url") as failure:
+    with pytest.raises(InvocationFailed, match=r"alb-multi-value, .*function-url") as failure:
         function.invoke(event)
     assert failure.value.report["errorType"] == "UnknownEvent"
 

@@ -88,7 +88,33 @@ def test_headers_of_a_connection_stay_behind(form: str) -> None:
     assert [name for name, _ in headers] == ["content-type", "x"]
 
 
-def test_a_load_balancer_gets_a_description() -> None:
+@pytest.mark.parametrize("form", ["alb-multi-value", "alb-single-value"])
+def test_a_load_balancer_gets_a_description(form: str) -> None:
     """The ALB wants code and phrase in `statusDescription`."""
-    assert answer("alb-multi-value", status=404)["statusDescription"] == "404 Not Found"
-    assert answer("alb-multi-value", status=299)["statusDescription"] == "299 Unknown"
+    assert answer(form, status=404)["statusDescription"] == "404 Not Found"
+    assert answer(form, status=299)["statusDescription"] == "299 Unknown"
+
+
+MEMBERS = {
+    "alb-multi-value": {"statusDescription", "multiValueHeaders"},
+    "alb-single-value": {"statusDescription", "headers"},
+    "rest-api": {"multiValueHeaders"},
+    "http-api-1.0": {"multiValueHeaders"},
+    "function-url": {"headers", "cookies"},
+    "http-api-2.0": {"headers", "cookies"},
+}
+
+
+@each_form
+def test_an_answer_has_the_members_of_its_form(form: str) -> None:
+    """A REST API answers 502 for any member that it does not know."""
+    members = set(answer(form, headers=[("set-cookie", "a=1"), ("set-cookie", "b=2")]))
+    assert members == MEMBERS[form] | {"statusCode", "isBase64Encoded", "body"}
+
+
+def test_cookies_in_single_values_differ_in_case() -> None:
+    """Without multi-value headers each Set-Cookie needs a spelling; 512 are more than enough."""
+    cookies = [("set-cookie", f"c{number}=1") for number in range(20)]
+    headers = answer("alb-single-value", headers=cookies)["headers"]
+    assert headers["set-cookie"] == "c0=1"
+    assert len({name for name in headers if name.lower() == "set-cookie"}) == 20
