@@ -18,6 +18,7 @@ from tests.support.mailbox import Mailbox
 from tests.support.people import People
 from tests.support.redis_kinds import redis_kinds
 from tests.support.server import ServerProcess
+from tests.support.staff import Staff
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -108,6 +109,12 @@ def redis_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
 def people(client: Client, mailbox: Mailbox) -> People:
     """Makes accounts through the API of the target under test."""
     return People(client, mailbox)
+
+
+@pytest.fixture
+def staff(core: Core, superuser_url: str) -> Staff:
+    """People with roles; their tokens work on both targets."""
+    return Staff(core, superuser_url)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -187,7 +187,7 @@ class Administration:
             [self.throttling.mails("invite", address.normalised)], now=now
         )
         if exceeded:
-            raise refusal(exceeded)
+            raise refusal(exceeded, now=now)
         uow.codes.revoke_for_user(user.id, CodePurpose.INVITATION, now=now)
         lifetime = self.settings.invitation_lifetime
         code = self._code(uow, user, address, CodePurpose.INVITATION, lifetime)
