@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from core.config import Settings, env_name
 from core.config.values import read
@@ -93,11 +93,12 @@ def _secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _passwords(url: str) -> set[str]:
-    """The password of a URL in both spellings; one with an @ in it is read as a part of the host by
-    some, so that its parts count too."""
-    try:
-        login, _, _ = urlsplit(url).netloc.rpartition("@")
-    except ValueError:
-        login, _, _ = url.rpartition("@")
+    """Every spelling of the passwords of a URL.
+
+    One with an @ that is not escaped is read as a part of the host by some, so its parts count too.
+    """
+    text, _, query = url.partition("://")[2].partition("?")
+    login, _, _ = text.rpartition("@")
     password = login.partition(":")[2]
-    return {password, unquote(password), *password.split("@")}
+    named = [value for name, value in parse_qsl(query) if "pass" in name]
+    return {password, unquote(password), *password.split("@"), *named}

@@ -57,6 +57,16 @@ def test_the_log_shows_the_link(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "\n" not in line
 
 
+def test_a_check_leaves_no_trace(tmp_path: Path) -> None:
+    """A folder that is not there yet is not made, and one that cannot be made is told."""
+    DirectoryMailer(folder=tmp_path / "a" / "mail", sender=SENDER).check()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("not a folder")
+    for folder in (tmp_path / "file", tmp_path / "file" / "mail"):
+        with pytest.raises(MailFailed, match="mail folder"):
+            DirectoryMailer(folder=folder, sender=SENDER).check()
+
+
 def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
     """A full or broken disk keeps the mail in the outbox."""
     (tmp_path / "file").write_text("not a folder")

@@ -80,6 +80,12 @@ def test_a_mail_arrives_as_text_and_html(post: Post, template: MailTemplate) -> 
     assert not message.defects
 
 
+def test_a_check_sends_nothing(post: Post) -> None:
+    """What it reached is told, and nobody gets a mail."""
+    assert post.mailer.check()
+    assert post.arrived() == []
+
+
 def test_a_link_arrives_unbroken(post: Post) -> None:
     """A link longer than a line of mail comes out of both parts as it went in."""
     post.mailer.send(a_mail())

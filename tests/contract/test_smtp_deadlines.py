@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.adapters.mail.smtp import Security
+from core.ports.messaging import MailFailed
 from tests.support.smtp_relay import Relay, converse, drip, scripted_relay
 from tests.support.smtp_sending import MAIL, TIMEOUT, failure, mailer
 
@@ -61,6 +62,15 @@ def test_one_deadline_bounds_it_all(
         took = time.monotonic() - started
     assert not refusal.permanent
     assert took < TIMEOUT + 1.0
+
+
+def test_a_check_has_the_same_deadline() -> None:
+    """A relay that hangs does not hang whoever asks for its health."""
+    with scripted_relay(silent) as port:
+        started = time.monotonic()
+        with pytest.raises(MailFailed, match="did not take it within 1 s"):
+            mailer(port, timeout=TIMEOUT).check()
+        assert time.monotonic() - started < TIMEOUT + 1.0
 
 
 def test_a_mail_given_up_is_not_sent_after_all() -> None:

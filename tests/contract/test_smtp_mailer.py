@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.adapters.mail.smtp import Security
+from core.ports.messaging import MailFailed
 from tests.support.certificates import certificate
 from tests.support.smtp_relay import Relay, failed_handshakes, scripted_relay, smtp_relay
 from tests.support.smtp_sending import MAIL, TIMEOUT, failure, mailer
@@ -102,6 +103,23 @@ def test_a_relay_that_wants_a_login_can_be_given_one(
         refusal = failure(mailer(relay.port, security=Security.STARTTLS, tls=tls[1]))
     assert "530" in str(refusal)
     assert not refusal.permanent
+
+
+@pytest.mark.parametrize("password", ["right", "wr0ng-secret"])
+def test_a_check_logs_in_and_sends_nothing(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], password: str
+) -> None:
+    """Encrypted as a mail would be; a refused login is told without the password."""
+    with smtp_relay(starttls=tls[0], logins={"user": "right"}) as relay:
+        sending = mailer(
+            relay.port, security=Security.STARTTLS, login=("user", password), tls=tls[1]
+        )
+        if password == "right":
+            assert sending.check() == f"127.0.0.1 port {relay.port} by starttls, logged in"
+        else:
+            with pytest.raises(MailFailed, match="535 the login was refused"):
+                sending.check()
+        assert relay.deliveries == []
 
 
 # --- refusals ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, InvalidInput
 from handler import cli
 from tests.support.environment import service_environment
 
-COMMANDS = ("admin", "dev", "migrate", "outbox", "serve", "worker")
+COMMANDS = ("admin", "dev", "doctor", "migrate", "outbox", "serve", "worker")
 
 
 @pytest.fixture
