@@ -6,9 +6,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from functools import cached_property
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,6 +75,15 @@ class JsonRoute(APIRoute):
             methods=set(methods) if methods else None,
             dependencies=[*limits, *(dependencies or ())],
             **options,
+        )
+
+    @cached_property
+    def query_parameters(self) -> frozenset[str]:
+        """Names of the parameters that the endpoint and its dependencies take from the query."""
+        return frozenset(
+            field.alias
+            for field in get_flat_params(self.dependant)
+            if isinstance(field.field_info, params.Query)
         )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

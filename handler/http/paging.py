@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query, params
-from fastapi.dependencies.utils import get_flat_params
-from fastapi.routing import APIRoute
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from core.errors import FieldError, InvalidInput
 from handler.http.answers import json_response
+from handler.http.body import JsonRoute
 from handler.http.validation import escape_pointer
 
 LARGEST = 200
@@ -37,7 +35,8 @@ async def check_query(request: Request) -> None:
     Raises:
         InvalidInput
     """
-    known = _parameters(request.scope["route"])
+    route: JsonRoute = request.scope["route"]
+    known = route.query_parameters
     given = [name for name, _ in request.query_params.multi_items()]
     errors = [
         FieldError(f"/query/{escape_pointer(name)}"[:200], detail)
@@ -48,15 +47,6 @@ async def check_query(request: Request) -> None:
     ]
     if errors:
         raise InvalidInput(errors)
-
-
-@cache
-def _parameters(route: APIRoute) -> frozenset[str]:
-    return frozenset(
-        field.alias
-        for field in get_flat_params(route.dependant)
-        if isinstance(field.field_info, params.Query)
-    )
 
 
 async def _page(

@@ -36,6 +36,14 @@ def document(app: Application) -> dict[str, Any]:
     return app.openapi()
 
 
+NOBODY = "0198c0de-0000-7000-8000-000000000000"
+SMALLEST_BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/users/me/password"): {"current_password": PASSWORD, "new_password": PASSWORD},
+    ("POST", "/v1/users"): {"email": "ada@example.com"},
+    ("POST", "/v1/roles"): {"name": "billing", "permissions": []},
+}
+
+
 @pytest.fixture
 def account(app: Application, mailbox: Mailbox) -> Account:
     return new_account(app, mailbox)
@@ -50,20 +58,21 @@ def test_what_needs_a_token_is_refused_without_one(
         for method, path, operation in operations(document)
         if operation.get("security")
     ]
-    assert len(guarded) == 8
-    for method, path in guarded:
+    assert len(guarded) == 28
+    for method, template in guarded:
+        path = template.format(user_id=NOBODY, session_id=NOBODY, name="admin")
         for headers in ([], bearer("not.a.token")):
-            body = (
-                {"current_password": PASSWORD, "new_password": PASSWORD} if "pass" in path else {}
-            )
+            body = SMALLEST_BODIES.get((method, template), {})
             reply = answer_json(app, method, path, body, headers=headers)
             assert (reply.status, reply.problem) == (401, "unauthenticated"), path
             assert (reply.header("www-authenticate") or "").startswith("Bearer realm=")
 
 
-def test_paths_under_me_all_need_a_token(document: dict[str, Any]) -> None:
+def test_all_but_authentication_and_operations_needs_a_token(document: dict[str, Any]) -> None:
     for _, path, operation in operations(document):
-        assert bool(operation.get("security")) == path.startswith(("/v1/users/", "/v1/auth/logout"))
+        open_to_all = not path.startswith("/v1/") or path.startswith("/v1/auth/")
+        needs_token = not open_to_all or path.startswith("/v1/auth/logout")
+        assert bool(operation.get("security")) == needs_token, path
 
 
 def test_what_sends_or_creates_takes_an_idempotency_key(document: dict[str, Any]) -> None:
@@ -79,6 +88,14 @@ def test_what_sends_or_creates_takes_an_idempotency_key(document: dict[str, Any]
         "/v1/auth/verify-email/resend",
         "/v1/auth/password/forgot",
         "/v1/auth/password/reset",
+        "/v1/users",
+        "/v1/users/{user_id}/invite",
+        "/v1/users/{user_id}/suspend",
+        "/v1/users/{user_id}/reactivate",
+        "/v1/users/{user_id}/deactivate",
+        "/v1/users/{user_id}/force-password-reset",
+        "/v1/users/{user_id}/revoke-sessions",
+        "/v1/roles",
     }
 
 
