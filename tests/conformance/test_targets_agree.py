@@ -17,6 +17,9 @@ from tests.support.server import ServerProcess
 
 # What differs between two answers of one target, too.
 VARYING = {"date", "x-request-id", "traceparent", "ratelimit", "server", "connection"}
+# What tests/support/event_losses.py says of odd requests, where these tests meet it.
+DECODED = {"http-api-1.0", "http-api-2.0"}
+LAST_LINE = {"alb-single-value"}
 TRUE_DIFFERENCES = {"/metrics": "each process counts for itself"}
 MASKS = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
@@ -100,6 +103,8 @@ def test_reads_are_identical_to_the_byte(doors: Doors, session: LoggedIn, path: 
     for token in (session.access, None):
         expected = doors.server.request("GET", path, token=token)
         for form, function in doors.functions.items():
+            if "%2F" in path.partition("?")[0] and form in DECODED:
+                continue
             answer = function.request("GET", path, token=token)
             assert answer.status == expected.status, form
             assert masked(answer)[1] == masked(expected)[1], form
@@ -172,6 +177,9 @@ def test_headers_mean_the_same_everywhere(
     expected = doors.server.request("GET", "/v1/users/me", token=token, headers=headers)
     for form, function in doors.functions.items():
         answer = function.request("GET", "/v1/users/me", token=token, headers=headers)
+        if form in LAST_LINE and [name for name, _ in headers] == ["authorization"] * 2:
+            assert answer.status == 401, form
+            continue
         assert masked(answer)[:2] == masked(expected)[:2], form
         assert without_request_id(answer) == without_request_id(expected), form
 

@@ -31,13 +31,15 @@ def rest_api(method: str, target: str, headers: Headers, body: bytes) -> Event:
     """API Gateway developer guide, "Lambda proxy integrations in API Gateway", with the resources
     `/` and `/{proxy+}` and the binary media type `*/*`.
 
-    The path is not decoded, the query is; Content-Length is dropped; names keep their case.
-    "Amazon API Gateway important notes": `;` separates parameters, and `|{}` have to be encoded.
+    The path is not decoded, the query is; Content-Length is dropped; names keep their case, here
+    that of the first line. "Amazon API Gateway important notes": `;` separates parameters, and
+    `|{}` have to be encoded.
     """
     path, _, query = target.partition("?")
     if any(each in query for each in "|{}"):
         raise NotDelivered("the query holds | or a brace")
-    kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    spelled = {name.lower(): name for name, _ in reversed(headers)}
+    kept = [(spelled[name], value) for name, value in lowered(headers) if name != "content-length"]
     at_root = not path.strip("/")
     return {
         "resource": "/" if at_root else "/{proxy+}",

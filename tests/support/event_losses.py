@@ -93,13 +93,13 @@ def _joined_blanks(view: View) -> View:
 
 
 def _joining(view: View, *, blank: bool) -> View:
-    """Joins the headers that have, or have not, a blank line among several."""
+    """Joins the headers that have, or have not, a line without a value among several."""
     headers: list[tuple[str, str]] = []
     for name, lines in grouped(view.headers).items():
         if name == "cookie":
             crumbs = [each.strip() for line in lines for each in line.split(";")]
             headers.append((name, "; ".join(crumbs).strip()))
-        elif (len(lines) > 1 and not all(lines)) is blank:
+        elif (len(lines) > 1 and not all(line.strip(" \t,") for line in lines)) is blank:
             headers.append((name, ",".join(lines)))
         else:
             headers += [(name, line) for line in lines]
@@ -163,7 +163,7 @@ LOSSES = (
         carried=_joined,
     ),
     Loss(
-        text="an empty line of a repeated header: it looks like a stray comma in the other one",
+        text="a line without a value, of a repeated header: it is a stray comma in the other one",
         forms=_JOINED,
         carried=_joined_blanks,
         harmless=False,

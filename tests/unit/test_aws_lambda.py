@@ -16,6 +16,7 @@ from tests.support.runtime_api import HANDLER, InitFailed, InvocationFailed, Run
 each_form = pytest.mark.parametrize("form", EVENT_BUILDERS)
 
 NO_DATABASE = "postgresql://app:secret@127.0.0.1:1/none"
+ECHO = "tests.support.echo_function.lambda_handler"
 FAILING = "tests.support.failing_function.lambda_handler"
 
 
@@ -35,6 +36,13 @@ def function(folder: Path) -> Iterator[RuntimeApi]:
 def failing(folder: Path) -> Iterator[RuntimeApi]:
     log = folder / "failing.log"
     with RuntimeApi(FAILING, service_environment(NO_DATABASE, folder), log) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def echo(folder: Path) -> Iterator[RuntimeApi]:
+    log = folder / "echo.log"
+    with RuntimeApi(ECHO, service_environment(NO_DATABASE, folder), log) as runtime:
         yield runtime
 
 
@@ -82,6 +90,19 @@ def test_refusals_are_the_applications(function: RuntimeApi, form: str) -> None:
             assert answer[0] == 200  # it shows the last of them alone
         else:
             assert problem_of(answer) == (400, "bad-request")
+
+
+@each_form
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream", "text/plain"])
+@pytest.mark.parametrize("body", [b"", b"{}", "\u00e9\U0001f600".encode(), b"\x00\xff\xfe" * 1000])
+def test_cookies_and_bytes_come_and_go(echo: RuntimeApi, form: str, kind: str, body: bytes) -> None:
+    """Under the real runtime several cookies and binary bodies pass in both directions."""
+    headers = [("Host", "id"), ("Content-Type", kind), ("Cookie", "a=1; b=2"), ("Accept", "*/*")]
+    for status in (200, 404):
+        event = EVENT_BUILDERS[form]("POST", f"/{status}", headers, body)
+        answered, pairs, received = response_of(echo.invoke(event))
+        assert (answered, received) == (status, body)
+        assert [value for name, value in pairs if name == "set-cookie"] == ["a=1", "b=2"]
 
 
 @each_form

@@ -141,6 +141,14 @@ def test_a_second_credential_is_not_hidden(form: str, name: str) -> None:
     assert Head.read(request.headers).fault is None
 
 
+def test_a_second_credential_in_another_case_is_not_hidden() -> None:
+    """A REST API keeps the case of names: lines that differ in it may be two members."""
+    event = rest_api("GET", "/", [("Authorization", "one")], b"")
+    event["multiValueHeaders"]["authorization"] = ["two"]
+    fault = Head.read(normalise(event).headers).fault
+    assert fault == "The header authorization was sent more than once."
+
+
 @each_form
 def test_cookies_come_as_one_header(form: str) -> None:
     """Cookies are read back as the client sent them."""
