@@ -16,9 +16,9 @@ import pytest
 from core.adapters.memory.limiter import MemoryRateLimiter
 from core.adapters.redis.connection import BoundedConnection, Waits, opened_within
 from core.ports.runtime import LimitState
-from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
+from tests.support.redis_places import RedisPlace, Stopwatch
 from tests.support.redis_proxy import RedisProxy, redis_proxy
-from tests.support.redis_server import RedisServer, redis_cluster, redis_server, start_redis
+from tests.support.redis_server import RedisServer, redis_server, start_redis
 
 SHORT = Waits(answer=0.2, connect=2, pause=1)
 """The shipped waits are for a machine of its own; here they only have to be bounded."""
@@ -243,7 +243,7 @@ def test_redis_holds_no_address(server: RedisServer, place: RedisPlace) -> None:
         keys = [word for word in line.recv(65536).split() if word.startswith(b"user-api:")]
     assert len(keys) == 2
     for key in keys:
-        assert b"203" not in key.split(b"{")[0]
+        assert b"203.0.113.7" not in key
         assert 0 < server.command("TTL", key.decode()) <= 60
 
 
@@ -267,58 +267,6 @@ def test_an_outage_is_told_once_a_minute(
         "redis fails (ConnectionError): limits and caches stay in this process",
         "redis answers again",
     ]
-
-
-def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path, watch: Stopwatch) -> None:
-    """The other two thirds of the keys are still in Redis, and only the breaker's tries fail."""
-    with redis_cluster(tmp_path) as servers:
-        url = f"{servers[0].url}/?cluster=true"
-        place = RedisPlace.at(url, waits=SHORT, seconds=watch)
-        cache = place.cache()
-        for n in range(60):
-            cache.put(f"k{n}", b"v", seconds=600)
-        assert not place.metrics.failed
-        servers[2].freeze()
-        found = [cache.get(f"k{n}") for n in range(60)]
-        assert 20 < found.count(b"v") < 60
-        assert sum(place.metrics.failed.values()) <= 2
-        servers[2].thaw()
-        deadline = time.monotonic() + 20
-        while not all(cache.get(f"k{n}") for n in range(60)) and time.monotonic() < deadline:
-            watch.advance(1.1)
-        assert all(cache.get(f"k{n}") for n in range(60))
-        place.server.close()
-
-
-def test_slots_that_move_are_followed(tmp_path: Path, watch: Stopwatch) -> None:
-    """A redirect is followed at once, and learned; what is on its way is answered by memory."""
-    with redis_cluster(tmp_path) as servers:
-        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT, seconds=watch)
-        limiter = place.limiter()
-        name = place.names.of("limit", "moving")
-        slot = servers[0].command("CLUSTER", "KEYSLOT", name)
-        limiter.hit("moving", limit=9, window=600)
-        source = servers[slot // (16384 // 3 + 1)]
-        target = servers[0] if source is not servers[0] else servers[1]
-        source_id, target_id = (
-            node.command("CLUSTER", "MYID").decode() for node in (source, target)
-        )
-        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        source.command("DEL", name)
-        assert limiter.hit("moving", limit=9, window=600).remaining == 8
-        assert place.metrics.failed == {"limit": 1}
-        for node in (target, source):
-            node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
-        left = [limiter.hit("moving", limit=9, window=600).remaining for _ in range(3)]
-        assert left == [8, 7, 6]
-        watch.advance(1.1)
-        assert limiter.hit("moving", limit=9, window=600).remaining == 5
-        sent = place.metrics.sent["limit"]
-        assert limiter.hit("moving", limit=9, window=600).remaining == 4
-        assert place.metrics.sent["limit"] == sent + 1
-        assert place.metrics.failed == {"limit": 1}
-        place.server.close()
 
 
 def test_a_wrong_certificate_is_no_connection(

@@ -1,0 +1,90 @@
+"""A cluster whose nodes fail and whose slots move."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from core.adapters.redis.connection import Waits
+from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
+from tests.support.redis_server import redis_cluster
+
+SHORT = Waits(answer=0.2, connect=2, pause=1)
+
+
+def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path) -> None:
+    """The other two thirds of the keys are still in Redis, and only the breaker's tries fail."""
+    watch = Stopwatch()
+    with redis_cluster(tmp_path) as servers:
+        url = f"{servers[0].url}/?cluster=true"
+        place = RedisPlace.at(url, waits=SHORT, seconds=watch)
+        cache = place.cache()
+        for n in range(60):
+            cache.put(f"k{n}", b"v", seconds=600)
+        assert not place.metrics.failed
+        servers[2].freeze()
+        found = [cache.get(f"k{n}") for n in range(60)]
+        assert 20 < found.count(b"v") < 60
+        assert sum(place.metrics.failed.values()) <= 2
+        servers[2].thaw()
+        deadline = time.monotonic() + 20
+        while not all(cache.get(f"k{n}") for n in range(60)) and time.monotonic() < deadline:
+            watch.advance(1.1)
+        assert all(cache.get(f"k{n}") for n in range(60))
+        place.server.close()
+
+
+def test_slots_that_move_are_followed(tmp_path: Path) -> None:
+    """A redirect is followed at once, and learned; what is on its way is answered by memory."""
+    watch = Stopwatch()
+    with redis_cluster(tmp_path) as servers:
+        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT, seconds=watch)
+        limiter = place.limiter()
+        name = place.names.of("limit", "moving")
+        slot = servers[0].command("CLUSTER", "KEYSLOT", name)
+        limiter.hit("moving", limit=9, window=600)
+        source = servers[slot // (16384 // 3 + 1)]
+        target = servers[0] if source is not servers[0] else servers[1]
+        source_id, target_id = (
+            node.command("CLUSTER", "MYID").decode() for node in (source, target)
+        )
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        source.command("DEL", name)
+        assert limiter.hit("moving", limit=9, window=600).remaining == 8
+        assert place.metrics.failed == {"limit": 1}
+        for node in (target, source):
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        left = [limiter.hit("moving", limit=9, window=600).remaining for _ in range(3)]
+        assert left == [8, 7, 6]
+        watch.advance(1.1)
+        assert limiter.hit("moving", limit=9, window=600).remaining == 5
+        sent = place.metrics.sent["limit"]
+        assert limiter.hit("moving", limit=9, window=600).remaining == 4
+        assert place.metrics.sent["limit"] == sent + 1
+        assert place.metrics.failed == {"limit": 1}
+        place.server.close()
+
+
+def test_slots_are_learned_from_whoever_answers(tmp_path: Path) -> None:
+    """That the node of the URL is frozen does not keep the others from telling."""
+    watch = Stopwatch()
+    with redis_cluster(tmp_path) as servers:
+        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=SHORT, seconds=watch)
+        keys = {place.names.of("limit", f"k{n}"): f"k{n}" for n in range(200)}
+        slots = {servers[0].command("CLUSTER", "KEYSLOT", name): key for name, key in keys.items()}
+        moved = max(slots)
+        place.limiter().hit(slots[moved], limit=9, window=600)
+        target_id = servers[1].command("CLUSTER", "MYID").decode()
+        servers[2].command("DEL", place.names.of("limit", slots[moved]))
+        for node in servers[1:]:
+            node.command("CLUSTER", "SETSLOT", moved, "NODE", target_id)
+        servers[0].freeze()
+        for _ in range(4):
+            watch.advance(1.1)
+            place.limiter().hit(slots[moved], limit=9, window=600)
+        sent = place.metrics.sent["limit"]
+        place.limiter().hit(slots[moved], limit=9, window=600)
+        assert place.metrics.sent["limit"] == sent + 1
+        servers[0].thaw()
+        place.server.close()
