@@ -43,8 +43,9 @@ from core.services.passwords import Passwords
 from core.services.refusals import Refusals
 from core.services.roles import Roles
 from core.services.sessions import Sessions
-from core.services.throttling import Throttling
+from core.services.throttling import STRANGERS_AT_ONCE, Throttling
 from core.services.tokens import TokenIssuer
+from core.services.turns import Turns
 from core.services.trail import Trail
 
 SERVICE = "user-api"
@@ -146,6 +147,7 @@ def build_core(settings: Settings) -> Core:
         settings=settings,
         pseudonyms=pseudonyms,
         refusals=Refusals(pseudonyms=pseudonyms, cache=accelerators.cache),
+        turns=Turns(at_once=STRANGERS_AT_ONCE),
     )
     return Core(
         settings=settings,

@@ -98,7 +98,9 @@ class ThrottleStore(Protocol):
         None.
 
         Charged before the password is hashed, so that concurrent guesses count too. Keys are
-        distinct. The rows stay locked until the transaction ends.
+        distinct. The rows that were charged stay locked until the transaction ends. A bucket that
+        is over its limit already is not charged, and so nobody waits for it; nor are those behind
+        it in the given order, because what is refused is no guess.
         """
         ...
 

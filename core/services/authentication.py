@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.config import Settings
@@ -16,6 +17,7 @@ from core.errors import (
     EmailNotVerified,
     InvalidCredentials,
     InvalidInput,
+    TooManyRequests,
     Unauthenticated,
 )
 from core.ports.account_stores import AccountKind, LoginCandidate
@@ -74,7 +76,17 @@ class Authentication:
         email, username = _identify(identifier)
         typed_name = email or username or ""
         self._refuse_again(context, typed_name)
-        candidate, buckets = self._admit(context, email=email, username=username)
+        with self.throttling.turns.taking() as take:
+            candidate, buckets = self._admit(context, take, email=email, username=username)
+            known, new_hash = self._check(context, candidate, password)
+        tokens = self._open_session(context, known, buckets, new_hash)
+        self.throttling.refusals.drop(typed_name, context)
+        return tokens
+
+    def _check(
+        self, context: RequestContext, candidate: LoginCandidate | None, password: str
+    ) -> tuple[LoginCandidate, str | None]:
+        """The candidate whose password it is, and the hash that has to replace an old one."""
         # What is longer than any password could be is cut: it cannot match, at the same cost.
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
         check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
@@ -87,10 +99,7 @@ class Authentication:
         if not candidate.email_verified:
             self._record_failure(context, candidate, EmailNotVerified)
             raise EmailNotVerified
-        new_hash = self.hasher.hash(typed) if check.rehash else None
-        tokens = self._open_session(context, candidate, buckets, new_hash)
-        self.throttling.refusals.drop(typed_name, context)
-        return tokens
+        return candidate, self.hasher.hash(typed) if check.rehash else None
 
     def _refuse_again(self, context: RequestContext, typed_name: str) -> None:
         """Before any statement, as long as the last refusal holds."""
@@ -100,7 +109,12 @@ class Authentication:
             raise refused
 
     def _admit(
-        self, context: RequestContext, *, email: str | None, username: str | None
+        self,
+        context: RequestContext,
+        take: Callable[[bytes], bool],
+        *,
+        email: str | None,
+        username: str | None,
     ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
         typed_name = email or username or ""
         now = self.clock.now()
@@ -118,6 +132,7 @@ class Authentication:
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
+            self._take_turn(take, buckets)
             exceeded = uow.throttles.charge(buckets, now=now)
             if exceeded and exceeded.first:
                 subject = candidate.id if candidate and known else None
@@ -134,6 +149,15 @@ class Authentication:
             self.throttling.refusals.keep(typed_name, context, exceeded, now=now)
             raise refusal(exceeded, now=now)
         return candidate, buckets
+
+    def _take_turn(self, take: Callable[[bytes], bool], buckets: tuple[Bucket, ...]) -> None:
+        """Strangers at one account hash one behind the other: a hundred at once would keep every
+        thread from the owner. Behind the lookup, which knows who is one, and not charged."""
+        if len(buckets) > 1 and not take(buckets[1].key):
+            self.metrics.event(EventType.LOGIN_THROTTLED)
+            raise TooManyRequests(
+                retry_after=1, limit=self.throttling.turns.at_once, window=1, policy="at-once"
+            )
 
     def _record_failure(
         self,

@@ -11,10 +11,14 @@ from core.errors import TooManyRequests
 from core.ports.security import Pseudonyms
 from core.ports.session_stores import Bucket, Exceeded
 from core.services.refusals import PAIR, Refusal, Refusals
+from core.services.turns import Turns
 
 FAILURE_WINDOW = 15 * 60
 ACCOUNT_WINDOW = 60 * 60
 MAIL_WINDOW = 60 * 60
+
+STRANGERS_AT_ONCE = 2
+"""Guesses at one account at work in a process, from addresses that never logged in to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class Throttling:
     settings: Settings
     pseudonyms: Pseudonyms
     refusals: Refusals
+    turns: Turns
 
     def address_key(self, context: RequestContext) -> bytes:
         return self.pseudonyms.of("address", context.address_bucket or "unknown")

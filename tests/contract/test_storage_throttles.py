@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+
+import psycopg2
 
 from core.adapters.postgres.storage import PostgresStorage
 from core.ports.session_stores import Bucket, Exceeded
 from tests.support.clock import START
-from tests.support.storage import CONTEXT, IDS, RecordedMetrics, query
+from tests.support.storage import CONTEXT, IDS, RecordedMetrics
 
 
 def bucket(*, limit: int = 3, window: int = 60) -> Bucket:
@@ -53,7 +56,7 @@ def test_every_bucket_is_charged_and_the_first_that_is_over_is_told(
     wide, narrow = bucket(limit=5, window=3600), bucket(limit=0)
     metrics.queries.clear()
     assert charge(storage, wide, narrow) == over(narrow, ends=60, first=True)
-    assert metrics.queries == [("insert", "throttles")]
+    assert metrics.queries == [("select", "throttles")]
     both = bucket(limit=0, window=7), bucket(limit=0, window=5)
     told = charge(storage, *both)
     assert told is not None
@@ -61,8 +64,9 @@ def test_every_bucket_is_charged_and_the_first_that_is_over_is_told(
     assert charge(storage, *reversed(both)) == over(both[1], ends=5)
 
 
-def test_concurrent_charges_are_all_counted(storage: PostgresStorage, superuser_url: str) -> None:
-    """Forty guesses at once on two shared buckets, in both orders: all count, none deadlocks."""
+def test_concurrent_charges_are_all_counted(storage: PostgresStorage) -> None:
+    """Forty guesses at once on two shared buckets, in both orders: ten are let through, one is the
+    first too many, none deadlocks."""
     buckets = (bucket(limit=10), bucket(limit=1000))
 
     def attempt(number: int) -> Exceeded | None:
@@ -72,12 +76,35 @@ def test_concurrent_charges_are_all_counted(storage: PostgresStorage, superuser_
         told = [exceeded for exceeded in threads.map(attempt, range(40)) if exceeded]
     assert len(told) == 30
     assert sum(exceeded.first for exceeded in told) == 1
-    counted = query(
-        superuser_url,
-        "SELECT failures FROM throttles WHERE key = ANY (%s)",
-        ([each.key for each in buckets],),
-    )
-    assert counted == [(40,), (40,)]
+
+
+def test_what_is_refused_is_not_charged_to_the_buckets_behind(storage: PostgresStorage) -> None:
+    """Else one address that goes on after its refusals would use up what all strangers share; in
+    front, it goes on to be counted."""
+    pair, shared = bucket(limit=1), bucket(limit=3)
+    assert [charge(storage, pair, shared) for _ in range(2)] == [
+        None,
+        over(pair, ends=60, first=True),
+    ]
+    for _ in range(5):
+        assert charge(storage, pair, shared) == over(pair, ends=60)
+    assert charge(storage, shared) is None
+    assert charge(storage, shared) == over(shared, ends=60, first=True)
+    other = bucket(limit=1)
+    assert charge(storage, other, shared) == over(shared, ends=60)
+    assert charge(storage, other, shared) == over(other, ends=60, first=True)
+
+
+def test_nobody_waits_for_a_bucket_that_is_full(
+    storage: PostgresStorage, superuser_url: str
+) -> None:
+    """All who guess at one account meet in it; each would wait for the commit of the one before."""
+    full = bucket(limit=0)
+    assert charge(storage, full) == over(full, ends=60, first=True)
+    with closing(psycopg2.connect(superuser_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM throttles WHERE key = %s FOR UPDATE", (full.key,))
+        assert cursor.rowcount == 1
+        assert charge(storage, full) == over(full, ends=60)
 
 
 def test_a_charge_outside_of_a_transaction_counts_at_once(storage: PostgresStorage) -> None:
