@@ -30,10 +30,11 @@ class RedisAddress:
         try:
             parts = urlsplit(url)
             given = dict(parse_qsl(parts.query, strict_parsing=True) if parts.query else ())
-            port = parts.port or 6379
+            port = 6379 if parts.port is None else parts.port
         except ValueError:
             raise ValueError(f"must be {_FORM}") from None
-        if parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.fragment:
+        known = parts.scheme in {"redis", "rediss"}
+        if not known or not parts.hostname or not port or parts.fragment:
             raise ValueError(f"must be {_FORM}")
         if given.keys() - _PARAMETERS:
             raise ValueError("may only have the parameters cluster and ca")

@@ -47,6 +47,7 @@ def test_production_is_the_default() -> None:
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
+        ("REDIS_URL", "redis://app:secret@cache.example.com"),
         ("LIMIT_ADDRESS_PER_MINUTE", "0"),
         ("LIMIT_REFRESHES_PER_MINUTE", "0"),
         ("LIMIT_CHANGES_PER_MINUTE", "0"),
@@ -103,9 +104,10 @@ def test_every_fault_is_told_in_one_line() -> None:
 
 
 def test_secrets_are_not_in_the_repr() -> None:
-    text = repr(Settings.from_environ(SAFE))
-    for secret in ("SECRET_KEY", "DATABASE_URL", "MAIL_URL"):
-        assert SAFE[secret] not in text
+    given = {**SAFE, "REDIS_URL": "rediss://cache.example.com"}
+    text = repr(Settings.from_environ(given))
+    for secret in ("SECRET_KEY", "DATABASE_URL", "MAIL_URL", "REDIS_URL"):
+        assert given[secret] not in text
     assert "\\x00" not in text
 
 
