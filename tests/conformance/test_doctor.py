@@ -10,8 +10,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -439,6 +440,21 @@ def test_a_mail_folder_that_cannot_be_written(patient: Patient, tmp_path: Path) 
     code, checks = patient.report(MAIL_URL=f"directory://{tmp_path}/file/mail")
     assert code == 1
     assert "mail folder" in checks["mail"]["detail"]
+
+
+def test_redis_that_does_not_answer_is_a_warning(
+    patient: Patient, redis_urls: Callable[[str], str]
+) -> None:
+    """The service works without, so it is no failure; its password is not shown."""
+    url = redis_urls("tls")
+    # Its time is 60 ms, and the machine does ten things at once.
+    answers = (patient.report(REDIS_URL=url)[1]["redis"] for _ in range(5))
+    assert "answers in time" in (each["detail"] for each in answers)
+    nobody = urlsplit(redis_urls("nobody")).netloc.rpartition("@")[2]
+    code, checks = patient.report(REDIS_URL=f"redis://user:s3cr3t-of-mine@{nobody}")
+    assert code == 0
+    assert checks["redis"]["status"] == "warn"
+    assert "s3cr3t" not in str(checks)
 
 
 def test_hashes_weaker_than_recommended(patient: Patient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings, env_name
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "operations.md").read_text()
 NAMES = set(re.findall(r"`([A-Za-z_]+)`", PAGE))
 
 
@@ -25,6 +27,15 @@ def test_it_lists_the_metrics_that_are_exposed() -> None:
     }
     table = PAGE.partition("| metric | labels |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`([a-z_]+)`", table)) == exposed
+
+
+def test_it_lists_the_checks_of_the_doctor() -> None:
+    """Each check, in the order of the report, and no other."""
+    schema = json.loads((DOCS / "doctor-schema.json").read_text())
+    table = PAGE.partition("| check | fails | warns |")[2].partition("\n\n")[0]
+    listed = re.findall(r"^\| ([a-z_, ]+) \|", table, re.MULTILINE)
+    names = schema["$defs"]["check"]["properties"]["name"]["enum"]
+    assert ", ".join(listed).split(", ") == names
 
 
 def test_the_settings_it_names_exist() -> None:
