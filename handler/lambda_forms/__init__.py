@@ -1,6 +1,6 @@
 """The forms in which AWS hands an HTTP request to a function: how to know, read and answer each.
 
-Decoding differs by form ("Event forms" in docs/architecture.md). A reader gives path and query in
+Decoding differs by form (docs/event-forms.md). A reader gives path and query in
 percent-encoding, as the client sent them where its form still tells.
 """
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from core.bootstrap import Core
 from tests.conformance.test_targets_agree import masked
 from tests.support.asgi_server import connect
 from tests.support.clients import Answer, LambdaClient
-from tests.support.event_losses import LOSSES, View, left_of
+from tests.support.event_losses import LOSSES, View, left_of, table
 from tests.support.lambda_events import EVENT_BUILDERS, NotDelivered, behind_alb, response_of
 from tests.support.mailbox import Mailbox
 from tests.support.people import People
@@ -199,3 +200,16 @@ def test_every_loss_is_of_forms_that_exist() -> None:
     """The table names no form that is not served, and repeats nothing."""
     assert {form for loss in LOSSES for form in loss.forms} <= set(EVENT_BUILDERS)
     assert len({loss.text for loss in LOSSES}) == len(LOSSES)
+
+
+def test_the_page_has_the_table() -> None:
+    """docs/event-forms.md names every loss; UPDATE_TABLES=1 writes them."""
+    page = Path(__file__).parents[2] / "docs/event-forms.md"
+    head, marker, _ = page.read_text().partition(
+        "| lost | changes answers | forms |\n|---|---|---|\n"
+    )
+    written = head + marker + "\n".join(table()) + "\n"
+    if os.environ.get("UPDATE_TABLES"):
+        page.write_text(written)
+    assert marker
+    assert page.read_text() == written

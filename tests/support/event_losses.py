@@ -208,4 +208,14 @@ LOSSES = (
         harmless=False,
     ),
 )
-"""Every difference that a test may forgive, and no other; docs/architecture.md has the table."""
+"""Every difference that a test may forgive, and no other; docs/event-forms.md has the table."""
+
+
+def table() -> list[str]:
+    """The rows of docs/event-forms.md."""
+    return [
+        f"| {loss.text} | {'no' if loss.harmless else 'yes'} | "
+        + (" ".join(f"`{form}`" for form in loss.forms) if loss.forms != _EVERY else "all")
+        + " |"
+        for loss in LOSSES
+    ]
