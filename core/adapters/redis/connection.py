@@ -19,11 +19,12 @@ from core.config.redis_address import RedisAddress
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """Seconds. `answer` bounds each wait for bytes, `connect` everything until a connection stands:
-    name resolution, TCP and TLS. `pause` is how long a node that failed is left alone."""
+    """Seconds. `answer` bounds each wait for the server, `connect` everything until a connection
+    stands: name resolution and the computing of TLS besides. `pause` is how long a node that failed
+    is left alone."""
 
     answer: float = 0.05
-    connect: float = 0.1
+    connect: float = 0.25
     pause: float = 1.0
 
 
