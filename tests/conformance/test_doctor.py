@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
-import os
-import signal
+import itertools
 import socket
 import threading
 import time
@@ -14,8 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
+from core.bootstrap import build_diagnosis
+from core.config.examination import Examination
 from migrations.runner import downgrade
 from tests.support.doctor import NAMES, Clinic, Patient
 from tests.support.local_postgres import server_process
@@ -170,6 +172,14 @@ def test_a_wrong_password_is_named_as_such(patient: Patient) -> None:
     assert "wr0ng-p4ssword" not in str(checks)
 
 
+def test_a_password_that_is_not_escaped_is_not_shown(patient: Patient) -> None:
+    """Drivers take what stands behind its @ for the host, and tell the host."""
+    url = "postgresql://user_api:first-h4lf@second-h4lf@127.0.0.1:1/user_api"
+    code, checks = patient.report(DATABASE_URL=url)
+    assert code == 1
+    assert "h4lf" not in str(checks)
+
+
 def test_a_closed_port_is_named_as_such(patient: Patient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
@@ -187,17 +197,25 @@ def test_a_database_that_is_missing_is_named_as_such(patient: Patient) -> None:
 
 
 @contextlib.contextmanager
-def frozen(clinic: Clinic) -> Iterator[None]:
-    """The whole server, for 20 s at most."""
-    pid = server_process(clinic.folder / "data").pid
-    thaw = threading.Timer(20, os.kill, (pid, signal.SIGCONT))
-    os.kill(pid, signal.SIGSTOP)
-    thaw.start()
+def frozen(clinic: Clinic, *, backends_too: bool = False) -> Iterator[None]:
+    """The process that takes connections, for 20 s at most, and those of each connection."""
+    server = server_process(clinic.folder / "data")
+    stopped = [server, *(server.children() if backends_too else ())]
+
+    def thaw() -> None:
+        for each in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.resume()
+
+    timer = threading.Timer(20, thaw)
+    for each in stopped:
+        each.suspend()
+    timer.start()
     try:
         yield
     finally:
-        thaw.cancel()
-        os.kill(pid, signal.SIGCONT)
+        timer.cancel()
+        thaw()
 
 
 def test_a_frozen_server_costs_one_deadline(patient: Patient) -> None:
@@ -211,6 +229,22 @@ def test_a_frozen_server_costs_one_deadline(patient: Patient) -> None:
     assert code == 1
     assert "in time" in checks["database"]["detail"]
     assert skipped(checks)
+    assert took < 2.5
+
+
+def test_a_server_that_freezes_halfway_costs_one_deadline_too(patient: Patient) -> None:
+    """What is left to ask is skipped, and what needs no database is still looked at."""
+    examined = Examination.of({**patient.settings, "DATABASE_STATEMENT_TIMEOUT": "0.5"})
+    running = build_diagnosis(examined).run()
+    before = list(itertools.takewhile(lambda check: check.name != "server", running))
+    with frozen(patient.clinic, backends_too=True):
+        started = time.monotonic()
+        rest = {check.name: check.status for check in running}
+        took = time.monotonic() - started
+        gc.collect()
+    assert before[-1].name == "database"
+    assert rest.pop("connections") == "fail"
+    assert [name for name, status in rest.items() if status == "ok"] == ["redis", "mail", "hashing"]
     assert took < 2.5
 
 
