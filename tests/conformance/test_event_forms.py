@@ -188,7 +188,7 @@ def test_a_plain_request_loses_nothing(doors: Doors, form: str) -> None:
         ("Cookie", "a=1; b=2"),
     ]
     request = from_a_client(
-        Request("GET", "/v1/users/me/sessions?limit=1&a=%C3%A9", headers, b""), doors.token
+        Request("GET", "/v1/users/me/sessions?limit=1", headers, b""), doors.token
     )
     expected, server_view = doors.ask_server(request)
     answer, view = doors.ask_function(form, request)
