@@ -132,7 +132,6 @@ class Authentication:
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
-            self._take_turn(take, buckets)
             exceeded = uow.throttles.charge(buckets, now=now)
             if exceeded and exceeded.first:
                 subject = candidate.id if candidate and known else None
@@ -148,11 +147,12 @@ class Authentication:
                 self.metrics.event(EventType.LOGIN_THROTTLED)
             self.throttling.refusals.keep(typed_name, context, exceeded, now=now)
             raise refusal(exceeded, now=now)
+        self._take_turn(take, buckets)
         return candidate, buckets
 
     def _take_turn(self, take: Callable[[bytes], bool], buckets: tuple[Bucket, ...]) -> None:
-        """Strangers at one account hash one behind the other: a hundred at once would keep every
-        thread from the owner. Behind the lookup, which knows who is one, and not charged."""
+        """Few strangers at one account hash at once: a burst would keep every thread from the
+        owner. Charged all the same, so that a flood is soon refused for longer."""
         if len(buckets) > 1 and not take(buckets[1].key):
             self.metrics.event(EventType.LOGIN_THROTTLED)
             raise TooManyRequests(
