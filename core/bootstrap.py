@@ -209,7 +209,9 @@ def build_core(settings: Settings) -> Core:
             clock=clock,
             ids=ids,
         ),
-        lifecycle=Lifecycle(settings=settings, storage=storage, hasher=hasher, clock=clock),
+        lifecycle=Lifecycle(
+            settings=settings, storage=storage, hasher=hasher, throttling=throttling, clock=clock
+        ),
         roles=Roles(storage=storage, clock=clock),
         trail=Trail(storage=storage),
         deliveries=Deliveries(

@@ -63,7 +63,8 @@ class UserQuery:
         ):
             errors.append(
                 FieldError(
-                    f"{pointer}/q", f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters"
+                    f"{pointer}/q",
+                    f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters",
                 )
             )
         errors += [
@@ -78,7 +79,9 @@ class UserQuery:
             raise InvalidInput(errors)
         return cls(
             search=search,
-            email=EmailAddress.parse(email, f"{pointer}/email").normalised if email is not None else None,
+            email=EmailAddress.parse(email, f"{pointer}/email").normalised
+            if email is not None
+            else None,
             status=status,
             role=role,
             created_after=created_after,

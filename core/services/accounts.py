@@ -143,10 +143,14 @@ class Accounts:
             InvalidCode
         """
         now = self.clock.now()
+        digest = self.codes.digest(code)
+        purposes = {CodePurpose.VERIFY_EMAIL}
         with self.storage.write(context) as uow:
-            redeemed = uow.codes.redeem(
-                self.codes.digest(code), {CodePurpose.VERIFY_EMAIL}, now=now
-            )
+            holder = uow.codes.holder(digest, purposes)
+            if holder is not None:
+                # The user before the code, as administrators do; else the two could deadlock.
+                uow.users.locked(holder)
+            redeemed = uow.codes.redeem(digest, purposes, now=now)
             if redeemed is None:
                 raise InvalidCode
             if redeemed.registration_id is not None:
@@ -194,18 +198,21 @@ class Accounts:
         """Applies a merge patch (RFC 7396) to one's own profile; None clears a field.
 
         Raises:
-            InvalidInput, UsernameTaken, VersionMismatch
+            InvalidInput, UsernameTaken
+            VersionMismatch: the account has another version than expected.
         """
         user = principal.user
         columns = dict(changes)
-        if "attributes" in columns:
-            columns["attributes"] = merge_patch(user.attributes, columns["attributes"])
-        check_profile(columns)
-        # Without If-Match the version that was read still guards the merged attributes.
-        expected = user.version if expected_version is None else expected_version
-        now = self.clock.now()
         with self.storage.write(context) as uow:
-            changed = uow.users.update(user.id, columns, expected_version=expected, now=now)
+            if "attributes" in columns:
+                # Merged into the newest ones; an expected version guards those that were read.
+                latest = user if expected_version is not None else uow.users.locked(user.id)
+                attributes = latest.attributes if latest is not None else {}
+                columns["attributes"] = merge_patch(attributes, columns["attributes"])
+            check_profile(columns)
+            changed = uow.users.update(
+                user.id, columns, expected_version=expected_version, now=self.clock.now()
+            )
             if changed is None:
                 raise VersionMismatch
             fields: dict[str, object] = {"fields": sorted(columns)}

@@ -22,7 +22,7 @@ from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets
 from core.ports.storage import Storage, UnitOfWork
 from core.services.guards import Precondition, administered, guarded
-from core.services.throttling import Throttling, refusal
+from core.services.throttling import Throttling, charge_mail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ class Administration:
 
         Raises:
             PermissionDenied, NotFound, VersionMismatch, PrivilegeEscalation
-            InvalidInput, EmailTaken, UsernameTaken
+            InvalidInput, EmailTaken, UsernameTaken, TooManyRequests
         """
         now = self.clock.now()
         with self._administered(context, principal, user_id, precondition) as (uow, user):
@@ -175,6 +175,7 @@ class Administration:
         for purpose in CodePurpose:
             uow.codes.revoke_for_user(user.id, purpose, now=self.clock.now())
         if user.status is UserStatus.ACTIVE:
+            charge_mail(uow, self.throttling, "change", address.normalised, now=self.clock.now())
             lifetime = self.settings.registration_lifetime
             code = self._code(uow, user, address, CodePurpose.VERIFY_EMAIL, lifetime)
             uow.outbox.enqueue_mail(MailTemplate.VERIFY_EMAIL, code_id=code.id)
@@ -183,11 +184,7 @@ class Administration:
     def _invite(self, uow: UnitOfWork, principal: Principal, user: User) -> None:
         now = self.clock.now()
         address = EmailAddress.parse(user.email)
-        exceeded = uow.throttles.charge(
-            [self.throttling.mails("invite", address.normalised)], now=now
-        )
-        if exceeded:
-            raise refusal(exceeded, now=now)
+        charge_mail(uow, self.throttling, "invite", address.normalised, now=now)
         uow.codes.revoke_for_user(user.id, CodePurpose.INVITATION, now=now)
         lifetime = self.settings.invitation_lifetime
         code = self._code(uow, user, address, CodePurpose.INVITATION, lifetime)

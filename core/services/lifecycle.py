@@ -11,6 +11,7 @@ from uuid import UUID
 
 from core.config import Settings
 from core.domain.access import ADMIN_ROLE, Permission, Principal
+from core.domain.addresses import EmailAddress
 from core.domain.codes import CodePurpose
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
@@ -22,6 +23,7 @@ from core.ports.runtime import Clock
 from core.ports.security import PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
 from core.services.guards import Precondition, administered
+from core.services.throttling import Throttling, charge_mail
 
 _OPEN = (UserStatus.PENDING, UserStatus.ACTIVE)
 _CLOSABLE = (*_OPEN, UserStatus.SUSPENDED)
@@ -34,6 +36,7 @@ class Lifecycle:
     settings: Settings
     storage: Storage
     hasher: PasswordHasher
+    throttling: Throttling
     clock: Clock
 
     def suspend(
@@ -153,7 +156,7 @@ class Lifecycle:
 
         Raises:
             StateConflict: the user is not active.
-            Overloaded
+            TooManyRequests, Overloaded
         """
         principal.require(Permission.USERS_SUSPEND)
         # Nobody knows it. A marker in its place would be a case of its own for each login.
@@ -162,6 +165,8 @@ class Lifecycle:
         reason = RevokeReason.PASSWORD_RESET_FORCED
         with self._administered(context, principal, user_id, precondition) as (uow, user):
             _require_status(user, (UserStatus.ACTIVE,))
+            address = EmailAddress.parse(user.email).normalised
+            charge_mail(uow, self.throttling, "force", address, now=now)
             uow.credentials.set_password(user_id, unknown, now=now)
             uow.sessions.revoke_all(user_id, reason=reason, now=now)
             uow.codes.revoke_for_user(user_id, CodePurpose.RESET_PASSWORD, now=now)

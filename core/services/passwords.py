@@ -81,8 +81,10 @@ class Passwords:
         with self.storage.write(context) as uow:
             holder = uow.codes.holder(digest, _REPLACES_PASSWORD)
             if holder is not None:
-                # Locked first, as a change does: two links at once would lock each other's code.
+                # Locked first, as a change does: two links at once would lock each other's code,
+                # and an administrator who suspends the user has that row before the codes.
                 uow.credentials.password_hash(holder)
+                uow.users.locked(holder)
             redeemed = uow.codes.redeem(digest, _REPLACES_PASSWORD, now=now)
             user = uow.users.by_id(redeemed.user_id) if redeemed and redeemed.user_id else None
             if user is None or redeemed is None or not _may_reset(user, redeemed):

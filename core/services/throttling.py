@@ -10,6 +10,7 @@ from core.domain.requests import RequestContext
 from core.errors import TooManyRequests
 from core.ports.security import Pseudonyms
 from core.ports.session_stores import Bucket, Exceeded
+from core.ports.storage import UnitOfWork
 from core.services.refusals import PAIR, Refusal, Refusals
 from core.services.turns import Turns
 
@@ -73,3 +74,12 @@ class Throttling:
 def refusal(exceeded: Exceeded, *, now: datetime) -> TooManyRequests:
     """The error for a bucket that is over its limit."""
     return Refusal.of(exceeded).error(now=now)
+
+
+def charge_mail(
+    uow: UnitOfWork, throttling: Throttling, purpose: str, email_normalised: str, *, now: datetime
+) -> None:
+    """Counts a mail that an administrator has sent. Raises TooManyRequests."""
+    exceeded = uow.throttles.charge([throttling.mails(purpose, email_normalised)], now=now)
+    if exceeded:
+        raise refusal(exceeded, now=now)

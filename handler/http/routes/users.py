@@ -22,6 +22,7 @@ from core.errors import (
     NotFound,
     PermissionDenied,
     PrivilegeEscalation,
+    TooManyRequests,
     UsernameTaken,
     VersionMismatch,
 )
@@ -206,7 +207,7 @@ def read_user(call: Reader, user_id: UUID) -> Response:
     responses={
         200: {"model": UserBody, "headers": VERSIONED},
         **_WRITE_REFUSALS,
-        **refusals(EmailTaken, UsernameTaken),
+        **refusals(EmailTaken, UsernameTaken, TooManyRequests),
     },
 )
 def change_user(call: Writer, user_id: UUID, body: UserPatch) -> Response:
