@@ -5,6 +5,7 @@ FORM_EXAMPLES asks for more of them, other ones each time.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import itertools
 import json
@@ -84,10 +85,13 @@ def doors(
     from handler.http.app import create_app
 
     watched = Watched(create_app(core))
+    function = LambdaFunction(core, watched)
+    loop = asyncio.get_event_loop()  # its own, which an execution environment never closes
     with ServerProcess.start(environment, ("tests.support.watched",)) as server:
         people = People(server.client(), Mailbox(core, mail_folder))
         token = people.log_in(people.verified(display_name="Zo\u00eb")).access
-        yield Doors(server, watched, LambdaFunction(core, watched).handle, token)
+        yield Doors(server, watched, function.handle, token)
+    loop.close()
 
 
 ADDRESSES = itertools.count(10 << 24)
