@@ -1,0 +1,241 @@
+"""A simulated attack on one account, and whether its owner gets in meanwhile.
+
+    python -m bench.attack [--guesses N] [--write]
+
+Guesses 100,000 passwords from 1,000 addresses through the real server process, once as it is
+delivered and once without the limit by address, so that the counters in the database stand alone.
+Prints a table; `--write` puts it into docs/performance.md too. Exit status 1 when more passwords
+were hashed than the limits allow, when an answer was a server's error, or when the owner did not
+get in. Times are told and not judged: machines are shared and noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.guessing import Plan
+from bench.machine import circumstances
+from bench.owner import Logins, Owner
+from core.bootstrap import Core, build_core
+from core.config import Settings
+from handler.local.postgres import LocalPostgres
+from migrations.runner import upgrade
+from scripts.sections import write_section
+from tests.support.environment import service_environment
+from tests.support.mailbox import Mailbox
+from tests.support.people import random_email
+from tests.support.server import ServerProcess
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+GUESSES_PER_ADDRESS = 100
+CONNECTIONS = 64
+UNKNOWN = 5
+BEFORE_SECONDS = 15.0
+DEADLINE_SECONDS = 900.0
+AS_DELIVERED = {"HASH_QUEUE_TIMEOUT": "2", "REQUEST_TIMEOUT": "5"}
+RUNS = {
+    "with all limits": {},
+    "without the limit by address": {"LIMIT_ADDRESS_PER_MINUTE": "0"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an attack cost, and what the owner noticed; `elsewhere` are statuses of logins from a
+    new address: during the attack, and behind it with a password reset by mail."""
+
+    statuses: Mapping[str, int]
+    lost: int
+    seconds: float
+    hashes: int
+    most_hashes: int
+    statements: int
+    before: Logins
+    during: Logins
+    elsewhere: tuple[int, int]
+
+    @property
+    def guesses(self) -> int:
+        return sum(self.statuses.values())
+
+    def faults(self) -> Iterator[str]:
+        """What must never be, whatever the machine."""
+        if self.lost:
+            yield f"{self.lost} guesses got no answer"
+        errors = {status for status in self.statuses if status.startswith(("2", "5"))}
+        if errors:
+            yield f"guesses were answered {', '.join(sorted(errors))}"
+        if self.hashes > self.most_hashes:
+            yield f"{self.hashes} hashes were computed, the limits allow {self.most_hashes}"
+        refused = [status for status in self.during.statuses if status != 200]
+        if refused or not self.during.statuses:
+            yield f"the owner got in {self.during.statuses.count(200)} times, and then {refused}"
+        if self.elsewhere[1] != 200:
+            yield f"after the reset the owner's login was answered {self.elsewhere[1]}"
+
+
+def simulate(core: Core, environment: dict[str, str], mail: Path, guesses: int) -> Outcome:
+    """One attack, on a server and an account of its own."""
+    with ServerProcess.start(environment) as server:
+        owner = Owner(server.client(), Mailbox(core, mail))
+        plan = Plan(
+            victim=owner.person.email,
+            unknown=[random_email() for _ in range(UNKNOWN)],
+            guesses=guesses,
+            addresses=max(1, guesses // GUESSES_PER_ADDRESS),
+            connections=CONNECTIONS,
+            seconds=DEADLINE_SECONDS,
+        )
+        before = owner.log_in_for(BEFORE_SECONDS)
+        began = counters(server)
+        during_attack, told = 0, dict[str, Any]()
+        with owner.logging_in() as during:
+            for told in guess(server, plan):
+                if not during_attack and told.get("done", 0) > guesses // 2:
+                    during_attack = owner.log_in_elsewhere()
+        ended = counters(server)
+        owner.reset_password()
+        return Outcome(
+            statuses=told["statuses"],
+            lost=told["lost"],
+            seconds=told["seconds"],
+            hashes=ended["hashes"] - began["hashes"],
+            most_hashes=most_hashes(core.settings, during),
+            statements=ended["statements"] - began["statements"],
+            before=before,
+            during=during,
+            elsewhere=(during_attack, owner.log_in_elsewhere()),
+        )
+
+
+def most_hashes(settings: Settings, owner: Logins) -> int:
+    """What strangers may guess in an hour at each identifier, two hashes a refusal, and one hash a
+    login of the owner."""
+    return 2 * settings.limit_failures_per_account * (1 + UNKNOWN) + len(owner.statuses)
+
+
+def counters(server: ServerProcess) -> dict[str, int]:
+    """The server's own counts of hashes and statements."""
+    page = server.client().request("GET", "/metrics").body.decode()
+    return {
+        "hashes": _sum(r"^password_hashes_total (\S+)$", page),
+        "statements": _sum(r"^db_queries_total{.*} (\S+)$", page),
+    }
+
+
+def _sum(pattern: str, page: str) -> int:
+    return round(sum(float(each) for each in re.findall(pattern, page, re.MULTILINE)))
+
+
+def guess(server: ServerProcess, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Runs the attack in a process of its own, and passes on what it tells, the result last."""
+    port = server.url.rpartition(":")[2]
+    command = [sys.executable, "-m", "bench.guessing", port, json.dumps(asdict(plan))]
+    # A session of its own: Ctrl-C is for us, and we end it.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # It keeps its deadline by itself, unless it hangs.
+    watch = threading.Timer(plan.seconds + 10, process.kill)
+    watch.start()
+    try:
+        if process.stdout is None:
+            raise RuntimeError("no pipe")
+        for line in process.stdout:
+            told = json.loads(line)
+            print(f"\r{told.get('done', plan.guesses):,} guesses", end="", file=sys.stderr)
+            yield told
+        if process.wait(10):
+            raise RuntimeError(f"the attack ended with status {process.returncode}")
+    finally:
+        print(file=sys.stderr)
+        watch.cancel()
+        process.kill()
+        process.wait(10)
+
+
+def table(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """A column a run."""
+    rows: dict[str, list[str]] = {}
+
+    def row(what: str, of: Callable[[Outcome], str]) -> None:
+        rows[what] = [of(outcome) for outcome in outcomes.values()]
+
+    row("guesses, a second", lambda o: f"{o.guesses:,}, {o.guesses / o.seconds:,.0f}")
+    for status in sorted({status for o in outcomes.values() for status in o.statuses}):
+        code, _, policy = status.partition(" ")
+        name = f"answered {code}" + (f" by `{policy}`" if policy else "")
+        row(name, lambda o, status=status: f"{o.statuses.get(status, 0):,}")  # type: ignore[misc]
+    row("hashes, at most", lambda o: f"{o.hashes:,}, {o.most_hashes:,}")
+    row("statements, a guess", lambda o: f"{o.statements:,}, {o.statements / o.guesses:.2f}")
+    row("the owner's logins, let in", lambda o: _let_in(o.during))
+    row("median before, during", lambda o: _milliseconds(o.before.median, o.during.median))
+    row("p99 before, during", lambda o: _milliseconds(o.before.p99, o.during.p99))
+    row("from a new address during the attack", lambda o: str(o.elsewhere[0]))
+    row("from there after a reset by mail", lambda o: str(o.elsewhere[1]))
+    head = f"| | {' | '.join(outcomes)} |"
+    return [head, "|---|" + "---:|" * len(outcomes), *_lines(rows)]
+
+
+def _lines(rows: Mapping[str, list[str]]) -> Iterator[str]:
+    for what, values in rows.items():
+        yield f"| {what} | {' | '.join(values)} |"
+
+
+def _let_in(logins: Logins) -> str:
+    return f"{len(logins.statuses)}, {logins.statuses.count(200)}"
+
+
+def _milliseconds(before: float, during: float) -> str:
+    return f"{before * 1000:.0f} ms, {during * 1000:.0f} ms: {during / before:.1f} times"
+
+
+def measure(guesses: int) -> tuple[dict[str, Outcome], str]:
+    """All runs, and the version of PostgreSQL."""
+    with tempfile.TemporaryDirectory(prefix="user-api-attack-") as name:
+        folder = Path(name)
+        # PostgreSQL, which does not run as root, has to reach its data.
+        folder.chmod(0o755)
+        mail = folder / "mail"
+        mail.mkdir()
+        with LocalPostgres.start(folder / "data") as postgres:
+            upgrade(postgres.owner_url)
+            environment = {**service_environment(postgres.app_url, mail), **AS_DELIVERED}
+            outcomes = {}
+            with closing(build_core(Settings.from_environ(environment))) as core:
+                for run, settings in RUNS.items():
+                    print(f"{run}:", file=sys.stderr)
+                    outcomes[run] = simulate(core, {**environment, **settings}, mail, guesses)
+            return outcomes, postgres.version
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Attacks an account, and logs its owner in.")
+    parser.add_argument("--guesses", type=int, default=100_000, help="in each run (100,000)")
+    parser.add_argument("--write", action="store_true", help=f"also write docs/{DOCUMENT.name}")
+    arguments = parser.parse_args()
+    try:
+        outcomes, postgres = measure(arguments.guesses)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    report = "\n".join([circumstances(postgres=postgres), "", *table(outcomes), ""])
+    print(report)
+    if arguments.write:
+        write_section(DOCUMENT, "attack", report)
+    faults = [f"{run}: {fault}" for run, o in outcomes.items() for fault in o.faults()]
+    print(*faults, sep="\n", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
