@@ -15,6 +15,8 @@ from core.errors import FieldError, InvalidInput
 
 SHORTEST_SEARCH = 3
 LONGEST_SEARCH = 200
+# With less to go by, an index of trigrams finds nothing and everybody is read.
+FEWEST_SEARCHABLE = 2
 
 
 class UserSort(StrEnum):
@@ -115,3 +117,11 @@ class UserQuery:
         else:
             key = user.last_login_at.isoformat() if user.last_login_at else ""
         return key, str(user.id)
+
+
+def _searchable(text: str) -> bool:
+    return (
+        SHORTEST_SEARCH <= len(text) <= LONGEST_SEARCH
+        and printable(text)
+        and sum(map(str.isalnum, text)) >= FEWEST_SEARCHABLE
+    )

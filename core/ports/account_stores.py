@@ -39,6 +39,8 @@ class UserStore(Protocol):
     ) -> Sequence[User]:
         """In the order of the query, strictly behind the position `after` (`UserQuery.position`).
 
+        A second statement, when few users fit.
+
         Raises InvalidCursor when `after` is none of this query's positions.
         """
         ...

@@ -98,13 +98,14 @@ class Opened:
 
 
 @contextmanager
-def opened(database_url: str, **changes: Any) -> Iterator[Opened]:
-    """A storage of its own pool, closed at the end."""
+def opened(database_url: str, *, ids_by_clock: bool = False, **changes: Any) -> Iterator[Opened]:
+    """A storage of its own pool, closed at the end; `ids_by_clock` makes ids of its clock's time,
+    as the service does."""
     clock, metrics = FixedClock(), RecordedMetrics()
     storage = PostgresStorage(
         settings_for(database_url, **changes),
         clock=clock,
-        ids=IDS,
+        ids=UuidV7Ids(clock) if ids_by_clock else IDS,
         sealer=AesGcmSealer(derive_key(_KEY, KeyUse.SEALING)),
         pseudonyms=HmacPseudonyms(derive_key(_KEY, KeyUse.PSEUDONYMS)),
         metrics=metrics,

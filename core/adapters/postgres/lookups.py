@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, ScalarSelect, Select, UpdateBase, func, select
+from sqlalchemy import Connection, FromClause, Row, Select, UpdateBase, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from core.adapters.postgres.tables import user_logins, user_roles, users
@@ -42,40 +42,44 @@ def array(query: Select[Any]) -> ColumnElement[Any]:
     return func.array(query.scalar_subquery())
 
 
-_roles: ColumnElement[Any] = array(
-    select(user_roles.c.role)
-    .where(user_roles.c.user_id == users.c.id)
-    .order_by(user_roles.c.role)
-    .correlate(users)
-)
-_last_login: ScalarSelect[Any] = (
-    select(user_logins.c.last_login_at)
-    .where(user_logins.c.user_id == users.c.id)
-    .correlate(users)
-    .scalar_subquery()
-)
+def user_columns(source: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """What `to_user` takes, of the users in `source`, which has all columns of the table."""
+    roles = array(
+        select(user_roles.c.role)
+        .where(user_roles.c.user_id == source.c.id)
+        .order_by(user_roles.c.role)
+        .correlate(source)
+    )
+    last_login = (
+        select(user_logins.c.last_login_at)
+        .where(user_logins.c.user_id == source.c.id)
+        .correlate(source)
+        .scalar_subquery()
+    )
+    return (
+        source.c.id,
+        source.c.email,
+        source.c.email_verified,
+        source.c.username,
+        source.c.display_name,
+        source.c.given_name,
+        source.c.family_name,
+        source.c.phone,
+        source.c.locale,
+        source.c.time_zone,
+        source.c.picture,
+        source.c.status,
+        roles,
+        source.c.attributes,
+        source.c.mfa_enabled,
+        source.c.created_at,
+        source.c.updated_at,
+        last_login,
+        source.c.version,
+    )
 
-USER_COLUMNS: tuple[ColumnElement[Any], ...] = (
-    users.c.id,
-    users.c.email,
-    users.c.email_verified,
-    users.c.username,
-    users.c.display_name,
-    users.c.given_name,
-    users.c.family_name,
-    users.c.phone,
-    users.c.locale,
-    users.c.time_zone,
-    users.c.picture,
-    users.c.status,
-    _roles,
-    users.c.attributes,
-    users.c.mfa_enabled,
-    users.c.created_at,
-    users.c.updated_at,
-    _last_login,
-    users.c.version,
-)
+
+USER_COLUMNS = user_columns(users)
 
 
 def to_user(row: Sequence[Any]) -> User:
