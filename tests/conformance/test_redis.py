@@ -95,6 +95,8 @@ def redis_function(
     core = build_core(settings)
     function = LambdaFunction(core, create_app(core))
     yield function.handle
+    # The shared handler puts its own event loop in the place of this one.
+    lambda_client.request("GET", "/health")
     function._loop.close()
     core.close()
 
