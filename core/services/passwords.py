@@ -75,9 +75,10 @@ class Passwords:
         """
         minimum = self.settings.password_min_length
         password = check_new_password(password, min_length=minimum, personal=())
+        digest = self.codes.digest(code)
+        self._refuse_unknown(context, digest)
         password_hash = self.hasher.hash(password)
         now = self.clock.now()
-        digest = self.codes.digest(code)
         with self.storage.write(context) as uow:
             holder = uow.codes.holder(digest, _REPLACES_PASSWORD)
             if holder is not None:
@@ -107,6 +108,15 @@ class Passwords:
                 )
             )
             uow.commit()
+
+    def _refuse_unknown(self, context: RequestContext, digest: bytes) -> None:
+        """Before hashing: a code out of thin air must cost less than a guess at a password."""
+        with self.storage.read() as stores:
+            if stores.codes.holder(digest, _REPLACES_PASSWORD) is not None:
+                return
+        with self.storage.write(context):
+            # An answer that was kept under an idempotency key outlives its code.
+            raise InvalidCode
 
     def change(
         self, context: RequestContext, principal: Principal, *, current: str, new: str

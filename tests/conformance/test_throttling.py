@@ -21,6 +21,7 @@ from tests.support.people import PASSWORD, People, random_email
 
 WRONG = "this is not the password"
 _COUNT = re.compile(r'db_queries_total\{(?!.*table="signing_keys").*\} (\S+)')
+_HASHES = re.compile(r"^password_hashes_total (\S+)", re.MULTILINE)
 _THROTTLED = re.compile(r'authentication_attempts_total\{status="throttled"\} (\S+)')
 
 
@@ -102,6 +103,16 @@ def test_a_stolen_token_gives_no_more_guesses_than_none(people: People, client: 
     assert [change() for _ in range(5)] == [429] * 5
     # Who asks is read each time.
     assert metric(client, _COUNT) == statements + 5
+
+
+def test_a_code_out_of_thin_air_costs_no_hash(client: Client) -> None:
+    """Else whoever makes up reset links would keep everybody's logins waiting."""
+    hashes = metric(client, _HASHES)
+    for number in range(5):
+        reset = {"token": f"made up, number {number}", "password": PASSWORD}
+        answer = client.request("POST", "/v1/auth/password/reset", json=reset)
+        assert answer.problem == "invalid-code"
+    assert metric(client, _HASHES) == hashes
 
 
 def anywhere() -> RequestContext:
