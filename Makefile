@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint planted bench-start bench-attack lock clean
+.PHONY: help run demo test coverage lint fuzz planted bench-start bench-attack lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -30,6 +30,9 @@ coverage: ## Show the last test run's coverage as pages in build/coverage/html
 
 lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration SQL
 	scripts/lint.sh
+
+fuzz: .venv/.dev ## Schemathesis on both targets as nobody, user and admin (ARGS="--caller user -n 500")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
 	$(BIN)/python -m scripts.planted $(ARGS)

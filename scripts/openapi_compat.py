@@ -81,15 +81,12 @@ def _operation_breaks(
 def _security_breaks(
     comparison: Comparison, old: Mapping[str, Any], new: Mapping[str, Any], at: str
 ) -> Iterator[str]:
-    """Each way in has to stay open: with the same schemes, scopes and permissions, or fewer."""
+    """Each way in has to stay open: with the same schemes and scopes, or fewer."""
     olds = old.get("security", comparison.old.get("security")) or [{}]
     news = new.get("security", comparison.new.get("security")) or [{}]
     for way in olds:
         if not any(_no_more(each, way) for each in news):
             yield f"{at}: no longer open with {', '.join(way) or 'no token'}"
-    for permission in new.get("x-permissions", ()):
-        if permission not in old.get("x-permissions", ()):
-            yield f"{at}: now needs the permission {permission}"
 
 
 def _no_more(asked: Mapping[str, list[str]], held: Mapping[str, list[str]]) -> bool:

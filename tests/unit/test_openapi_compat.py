@@ -51,7 +51,6 @@ OLD: Document = {
             "post": {
                 "operationId": "create_thing",
                 "security": [{"token": ["things:write"]}],
-                "x-permissions": ["things:write"],
                 "requestBody": {
                     "required": True,
                     "content": {
@@ -241,10 +240,6 @@ BREAKS: dict[str, tuple[Change, str]] = {
         lambda d: creation(d).update(security=[{"token": ["things:write", "things:read"]}]),
         "POST /things: no longer open with token",
     ),
-    "permission needed": (
-        lambda d: listing(d).update({"x-permissions": ["things:read"]}),
-        "GET /things: now needs the permission things:read",
-    ),
     "scheme": (
         lambda d: d["components"]["securitySchemes"].pop("token"),
         "security scheme token: removed",
@@ -277,7 +272,7 @@ FINE: dict[str, Change] = {
     "null never given": lambda d: thing(d)["properties"].update(note={"type": "string"}),
     "always there": lambda d: thing(d)["required"].append("note"),
     "wider type": lambda d: listing(d)["parameters"][0]["schema"].update(type="number"),
-    "no permission": lambda d: creation(d).pop("x-permissions"),
+    "no scope": lambda d: creation(d).update(security=[{"token": []}]),
     "no token": lambda d: creation(d).pop("security"),
     "another way in": lambda d: creation(d)["security"].append({"key": []}),
     "words": lambda d: d["components"]["securitySchemes"]["token"].update(description="A token."),

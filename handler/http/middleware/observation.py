@@ -67,7 +67,7 @@ class Observation:
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
-        path = UNMATCHED if route is None else route.path
+        path = UNMATCHED if route is None else route.path_format
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.request_finished(method=method, path=path, status=status, seconds=seconds)
         level = logging.DEBUG if path in _PROBES and status < 400 else logging.INFO

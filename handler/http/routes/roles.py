@@ -40,7 +40,7 @@ Granter = Annotated[SignedCall, needs(Permission.ROLES_GRANT)]
 
 _PATH = "/v1/roles"
 _ONE = _PATH + "/{name}"
-_GRANT = "/v1/users/{user_id}/roles/{name}"
+_GRANT = "/v1/users/{user_id:uuid}/roles/{name}"
 _QUERY = "roles"
 _GRANT_REFUSALS = refusals(NotFound, PermissionDenied, PrivilegeEscalation, VersionMismatch)
 _CHANGE_REFUSALS = refusals(
@@ -85,8 +85,8 @@ class NewRoleBody(RequestBody):
 class RolePatch(RequestBody):
     """A merge patch (RFC 7396): `permissions` are replaced as a whole."""
 
-    description: Annotated[str, Field(max_length=500)] | None = None
-    permissions: Permissions | None = None
+    description: Annotated[str, Field(max_length=500, default_factory=str)]
+    permissions: Annotated[Permissions, Field(default_factory=list)]
 
 
 @router.get(
@@ -159,15 +159,13 @@ def read_role(call: Reader, name: str) -> Response:
 )
 def change_role(call: Writer, name: str, body: RolePatch) -> Response:
     """Change a role. Whoever holds it has the new permissions from the next request on."""
-    for field in body.model_fields_set:
-        if getattr(body, field) is None:
-            raise InvalidInput.at(f"/{field}", "cannot be cleared")
+    given = body.model_fields_set
     changed = call.core.roles.change(
         call.context(),
         call.principal,
         name,
-        description=body.description,
-        permissions=body.permissions,
+        description=body.description if "description" in given else None,
+        permissions=body.permissions if "permissions" in given else None,
         precondition=partial(expected_version, call.request),
     )
     return _role_response(changed)

@@ -55,7 +55,7 @@ def list_sessions(call: Signed, page: PageRequest) -> Response:
 
 
 @router.delete(
-    _PATH + "/{session_id}",
+    _PATH + "/{session_id:uuid}",
     status_code=204,
     responses={204: {"description": "Done"}, **refusals(NotFound)},
 )

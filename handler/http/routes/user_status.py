@@ -32,7 +32,7 @@ router = json_router("Users")
 Inviter = Annotated[SignedCall, needs(Permission.USERS_WRITE)]
 Suspender = Annotated[SignedCall, needs(Permission.USERS_SUSPEND)]
 
-_ONE = "/v1/users/{user_id}"
+_ONE = "/v1/users/{user_id:uuid}"
 _REFUSALS = refusals(NotFound, PermissionDenied, PrivilegeEscalation, VersionMismatch, *KEYED)
 _USER: dict[int | str, dict[str, Any]] = {
     200: {"model": UserBody, "headers": VERSIONED},

@@ -59,7 +59,7 @@ Status = Literal["pending", "active", "suspended", "deactivated"]
 Sort = Literal["created_at", "-created_at", "email", "-email", "last_login_at", "-last_login_at"]
 
 _PATH = "/v1/users"
-_ONE = _PATH + "/{user_id}"
+_ONE = _PATH + "/{user_id:uuid}"
 _LIST_REFUSALS = refusals(InvalidInput, InvalidCursor, PermissionDenied)
 _WRITE_REFUSALS = refusals(NotFound, PermissionDenied, PrivilegeEscalation, VersionMismatch)
 
@@ -106,7 +106,7 @@ class NewUserBody(ProfileFields):
 class UserPatch(ProfilePatch):
     """A merge patch (RFC 7396). A new address is unverified until its owner follows a link."""
 
-    email: Email | None = None
+    email: Email = Field(default_factory=str)
 
 
 @router.get(_PATH, responses={200: {"model": UserPage}, **_LIST_REFUSALS})
