@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticKnownError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +21,8 @@ from handler.http.validation import escape_pointer
 
 LARGEST = 200
 DEFAULT = 50
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 T = TypeVar("T")
 
@@ -49,9 +54,18 @@ async def check_query(request: Request) -> None:
         raise InvalidInput(errors)
 
 
+def _digits(text: object) -> object:
+    """As it is. Pydantic alone would take `1_0` and `5.0` too."""
+    if isinstance(text, str) and not _NUMBER.fullmatch(text):
+        raise PydanticKnownError("int_parsing")
+    return text
+
+
 async def _page(
     _: Annotated[None, Depends(check_query)],
-    limit: Annotated[int, Query(ge=1, le=LARGEST, description="Entries a page.")] = DEFAULT,
+    limit: Annotated[
+        int, BeforeValidator(_digits), Query(ge=1, le=LARGEST, description="Entries a page.")
+    ] = DEFAULT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> Page:
     return Page(limit, cursor)

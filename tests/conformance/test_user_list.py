@@ -1,0 +1,407 @@
+"""Finding users: filters, sorts, pages and what may be asked for."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from core.domain.user import UserStatus
+from tests.support.clients import Answer, Client
+from tests.support.people import Person, random_email
+from tests.support.staff import Staff
+from tests.support.storage import query
+
+USERS = "/v1/users"
+NEXT = re.compile(r'<([^>]+)>; rel="next"')
+SORTS = ["created_at", "email", "last_login_at"]
+
+
+def listed(client: Client, staff: Staff, **parameters: Any) -> Answer:
+    return client.request("GET", f"{USERS}?{urlencode(parameters)}", token=staff.admin.token)
+
+
+def searched(client: Client, staff: Staff, **body: Any) -> Answer:
+    return client.request("POST", f"{USERS}/search", json=body, token=staff.admin.token)
+
+
+def ids(answer: Answer) -> list[str]:
+    assert answer.status == 200, answer.body
+    return [user["id"] for user in answer.json()["data"]]
+
+
+def faults(answer: Answer) -> list[str]:
+    """Where a refused input is wrong."""
+    assert (answer.status, answer.problem) == (422, "invalid-input"), answer.body
+    return [error["pointer"] for error in answer.json()["errors"]]
+
+
+def pages(client: Client, token: str, path: str) -> Iterator[list[dict[str, Any]]]:
+    """Follows the Link of each answer to the end."""
+    for _ in range(500):
+        answer = client.request("GET", path, token=token)
+        assert answer.status == 200, answer.body
+        yield answer.json()["data"]
+        link = answer.header("link")
+        assert (link is None) == (answer.json()["next_cursor"] is None)
+        if link is None:
+            return
+        found = NEXT.fullmatch(link)
+        assert found, link
+        path = found[1]
+    raise AssertionError("the list does not end")
+
+
+@pytest.fixture
+def marker() -> str:
+    """Part of the names of this test's users, and of nobody else's."""
+    return f"m{secrets.token_hex(8)}"
+
+
+@pytest.fixture
+def crowd(staff: Staff, marker: str) -> list[Person]:
+    """Seven, of whom the last three have logged in."""
+    people = [staff.person(profile={"display_name": f"{marker} {n}"}) for n in range(7)]
+    for person in people[4:]:
+        staff.log_in(person)
+    return people
+
+
+@pytest.mark.parametrize("sort", [*SORTS, *(f"-{name}" for name in SORTS)])
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_pages_show_everybody_once_and_in_order(
+    client: Client, staff: Staff, crowd: list[Person], marker: str, sort: str, limit: int
+) -> None:
+    """Whatever divides them; whoever never logged in counts as before the first login."""
+    path = f"{USERS}?{urlencode({'q': marker, 'sort': sort, 'limit': limit})}"
+    walked = list(pages(client, staff.admin.token, path))
+    assert [len(page) for page in walked[:-1]] == [limit] * (len(walked) - 1)
+    shown = [user for page in walked for user in page]
+    key = sort.removeprefix("-")
+    expected = sorted(
+        shown, key=lambda user: (user[key] or "", user["id"]), reverse=sort.startswith("-")
+    )
+    assert [user["id"] for user in shown] == [user["id"] for user in expected]
+    assert {user["id"] for user in shown} == {person.user_id for person in crowd}
+    assert len(shown) == len(crowd)
+
+
+def test_the_newest_come_first_unless_asked_otherwise(
+    client: Client, staff: Staff, crowd: list[Person], marker: str
+) -> None:
+    newest_first = [person.user_id for person in reversed(crowd)]
+    assert ids(listed(client, staff, q=marker)) == newest_first
+    assert ids(searched(client, staff, q=marker)) == newest_first
+
+
+def test_a_page_has_fifty_entries_and_at_most_two_hundred(
+    client: Client, staff: Staff, marker: str
+) -> None:
+    for number in range(51):
+        staff.pending(profile={"display_name": f"{marker} {number}"})
+    assert len(ids(listed(client, staff, q=marker))) == 50
+    assert len(ids(listed(client, staff, q=marker, limit=200))) == 51
+    assert len(ids(searched(client, staff, q=marker))) == 50
+
+
+def test_who_comes_and_goes_meanwhile_moves_nobody(
+    client: Client, staff: Staff, crowd: list[Person], marker: str
+) -> None:
+    """A keyset page begins behind the last entry, not behind a number of entries."""
+    first = listed(client, staff, q=marker, sort="created_at", limit=3)
+    staff.person(profile={"display_name": marker})
+    cursor = first.json()["next_cursor"]
+    second = listed(client, staff, q=marker, sort="created_at", limit=3, cursor=cursor)
+    assert ids(first) + ids(second) == [person.user_id for person in crowd[:6]]
+
+
+@pytest.mark.parametrize("field", ["username", "display_name", "given_name", "family_name"])
+def test_a_part_of_any_name_finds_in_any_case(
+    client: Client, staff: Staff, marker: str, field: str
+) -> None:
+    value = marker.capitalize()
+    profile = {} if field == "username" else {field: f"Ada {value}"}
+    person = staff.person(username=value if field == "username" else None, profile=profile)
+    staff.person()
+    for part in (marker.upper(), marker[1:-1], marker[:3] + marker[3:6].upper()):
+        found = ids(listed(client, staff, q=part))
+        assert person.user_id in found
+    assert ids(listed(client, staff, q=marker)) == [person.user_id]
+
+
+def test_a_part_of_the_address_finds(client: Client, staff: Staff) -> None:
+    person = staff.person()
+    local = person.email.partition("@")[0]
+    assert ids(listed(client, staff, q=f"{local}@EXAMPLE".upper())) == [person.user_id]
+    assert ids(searched(client, staff, q=local[7:])) == [person.user_id]
+
+
+@pytest.mark.parametrize("wildcards", ["%%%", "___", "\\\\\\", "%_%"])
+def test_wildcards_stand_for_themselves(
+    client: Client, staff: Staff, marker: str, wildcards: str
+) -> None:
+    staff.person(profile={"display_name": marker})
+    person = staff.person(profile={"display_name": f"{marker}{wildcards}"})
+    assert ids(listed(client, staff, q=marker + wildcards)) == [person.user_id]
+
+
+def test_the_whole_address_finds_one_in_any_case(client: Client, staff: Staff) -> None:
+    person = staff.person(email=random_email().replace("person", "Person"))
+    for given in (person.email, person.email.upper(), person.email.lower()):
+        assert ids(listed(client, staff, email=given)) == [person.user_id]
+        assert ids(searched(client, staff, email=given)) == [person.user_id]
+    assert ids(listed(client, staff, email=person.email[1:])) == []
+
+
+def test_a_status_finds_those_who_have_it(client: Client, staff: Staff, marker: str) -> None:
+    people = {
+        status: staff.person(status=status, profile={"display_name": marker})
+        for status in UserStatus
+    }
+    for status, person in people.items():
+        assert ids(listed(client, staff, q=marker, status=status.value)) == [person.user_id]
+        assert ids(searched(client, staff, q=marker, status=status.value)) == [person.user_id]
+
+
+def test_a_role_finds_those_who_hold_it(client: Client, staff: Staff, marker: str) -> None:
+    both = staff.person("support", "auditor", profile={"display_name": marker})
+    one = staff.person("auditor", profile={"display_name": marker})
+    staff.person(profile={"display_name": marker})
+    assert ids(listed(client, staff, q=marker, role="support")) == [both.user_id]
+    assert ids(listed(client, staff, q=marker, role="auditor")) == [one.user_id, both.user_id]
+    assert ids(searched(client, staff, q=marker, role="no-such-role")) == []
+
+
+def test_times_of_creation_bound_a_list(
+    client: Client, staff: Staff, marker: str, superuser_url: str
+) -> None:
+    """From the first moment on, up to and without the last."""
+    people = [staff.person(profile={"display_name": marker}) for _ in range(3)]
+    for day, person in enumerate(people, start=1):
+        created = f"2001-02-0{day}T00:00:00Z"
+        change = "UPDATE users SET created_at = %s WHERE id = %s"
+        query(superuser_url, change, (created, person.user_id))
+    first, second, third = (person.user_id for person in people)
+
+    def found(**bounds: str) -> list[str]:
+        by_query = ids(listed(client, staff, q=marker, sort="created_at", **bounds))
+        assert by_query == ids(searched(client, staff, q=marker, sort="created_at", **bounds))
+        return by_query
+
+    middle = "2001-02-02T00:00:00Z"
+    assert found(created_after=middle) == [second, third]
+    assert found(created_before=middle) == [first]
+    assert found(created_after=middle, created_before="2001-02-03T00:00:00Z") == [second]
+    assert found(created_after="2001-02-02T01:00:00.000001+01:00") == [third]
+    assert found(created_after="2001-02-01t19:00:00-05:00") == [second, third]
+    assert found(created_before="0001-01-01T00:00:00Z") == []
+    assert found(created_after="9999-12-31T23:59:59Z") == []
+
+
+NO_TIMES = [
+    "",
+    "yesterday",
+    "2026-01-01",
+    "2026-01-01T00:00:00",
+    "2026-01-01 00:00:00Z",
+    "2026-02-30T00:00:00Z",
+    "2026-01-01T24:00:00Z",
+    "2026-01-01T00:00:00+24:00",
+    "20260101T000000Z",
+    "9999-12-31T23:59:59-01:00",
+    "infinity",
+    "now",
+]
+
+
+@pytest.mark.parametrize("name", ["created_after", "created_before"])
+def test_what_is_no_time_is_refused(client: Client, staff: Staff, name: str) -> None:
+    for given in NO_TIMES:
+        for answer, pointer in (
+            (listed(client, staff, **{name: given}), f"/query/{name}"),
+            (searched(client, staff, **{name: given}), f"/{name}"),
+        ):
+            assert faults(answer) == [pointer], given
+
+
+def test_a_plus_that_was_not_encoded_is_refused(client: Client, staff: Staff) -> None:
+    """In a query it means a space: not the time of another zone, but none."""
+    path = f"{USERS}?created_after=2026-01-01T00:00:00+01:00"
+    assert client.request("GET", path, token=staff.admin.token).problem == "invalid-input"
+    encoded = f"{USERS}?created_after={quote('2026-01-01T00:00:00+01:00')}"
+    assert client.request("GET", encoded, token=staff.admin.token).status == 200
+
+
+UNMEANT_LISTS = [
+    ("q=ab", "/query/q"),
+    ("q=", "/query/q"),
+    ("q=" + "a" * 201, "/query/q"),
+    ("q=ab%07cd", "/query/q"),
+    ("q=ab%00cd", "/query/q"),
+    ("email=nobody", "/query/email"),
+    ("email=a@b@example.com", "/query/email"),
+    ("email=", "/query/email"),
+    ("status=asleep", "/query/status"),
+    ("status=ACTIVE", "/query/status"),
+    ("role=" + "r" * 64, "/query/role"),
+    ("sort=username", "/query/sort"),
+    ("sort=--email", "/query/sort"),
+    ("sort=email%20desc", "/query/sort"),
+    ("limit=0", "/query/limit"),
+    ("limit=201", "/query/limit"),
+    ("limit=-1", "/query/limit"),
+    ("limit=5.0", "/query/limit"),
+    ("limit=1_0", "/query/limit"),
+    ("limit=%2B5", "/query/limit"),
+    ("limit=%205", "/query/limit"),
+    ("limit=1e1", "/query/limit"),
+    ("limit=", "/query/limit"),
+    ("limit=%D9%A5", "/query/limit"),
+    ("limit=" + "9" * 5000, "/query/limit"),
+    ("offset=10", "/query/offset"),
+    ("page=2", "/query/page"),
+    ("Q=abc", "/query/Q"),
+    ("a%2Fb~c=1", "/query/a~1b~0c"),
+    ("limit=5&limit=6", "/query/limit"),
+    ("status=active&status=pending", "/query/status"),
+]
+
+
+def test_a_list_that_cannot_be_meant_is_refused(client: Client, staff: Staff) -> None:
+    """A filter that is misspelt or given twice would list whom nobody asked for."""
+    for parameters, pointer in UNMEANT_LISTS:
+        answer = client.request("GET", f"{USERS}?{parameters}", token=staff.admin.token)
+        assert faults(answer) == [pointer], parameters
+
+
+UNMEANT_SEARCHES: list[tuple[dict[str, Any], str]] = [
+    ({"q": "ab"}, "/q"),
+    ({"q": 123}, "/q"),
+    ({"q": "ab\u0007cd"}, "/q"),
+    ({"email": "nobody"}, "/email"),
+    ({"status": "asleep"}, "/status"),
+    ({"role": ["admin"]}, "/role"),
+    ({"sort": "username"}, "/sort"),
+    ({"limit": 0}, "/limit"),
+    ({"limit": 201}, "/limit"),
+    ({"limit": "5"}, "/limit"),
+    ({"limit": 5.5}, "/limit"),
+    ({"limit": True}, "/limit"),
+    ({"offset": 1}, "/offset"),
+    ({"created_after": 0}, "/created_after"),
+]
+
+
+def test_a_search_that_cannot_be_meant_is_refused(client: Client, staff: Staff) -> None:
+    for body, pointer in UNMEANT_SEARCHES:
+        assert faults(searched(client, staff, **body)) == [pointer], body
+
+
+def test_a_search_in_a_body_answers_as_the_list(
+    client: Client, staff: Staff, crowd: list[Person], marker: str
+) -> None:
+    """Same entries, same cursors; a list has its next page's address beside them."""
+    for sort in (*SORTS, *(f"-{name}" for name in SORTS)):
+        cursor: dict[str, str] = {}
+        for _ in range(3):
+            wanted = {"q": marker, "sort": sort, "limit": 3, "status": "active", **cursor}
+            listing = listed(client, staff, **wanted)
+            search = searched(client, staff, **wanted)
+            assert (search.status, search.body) == (200, listing.body)
+            assert search.header("link") is None
+            cursor = {"cursor": search.json()["next_cursor"]}
+        assert cursor == {"cursor": None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sort": "email"},
+        {"sort": "created_at"},
+        {"status": "active"},
+        {"role": "admin"},
+        {"q": "somebody else"},
+        {"created_after": "2001-01-01T00:00:00Z"},
+    ],
+)
+def test_a_cursor_is_good_for_its_own_list_only(
+    client: Client, staff: Staff, crowd: list[Person], marker: str, change: dict[str, str]
+) -> None:
+    """Kratos CVE-2026-33503: a cursor tells where to go on, and only there."""
+    cursor = listed(client, staff, q=marker, limit=2).json()["next_cursor"]
+    other = listed(client, staff, **{"q": marker, "limit": 2, "cursor": cursor, **change})
+    assert (other.status, other.problem) == (400, "invalid-cursor")
+    assert listed(client, staff, q=marker, limit=5, cursor=cursor).status == 200
+
+
+def test_a_cursor_that_was_not_given_out_is_refused_by_lists_of_users(
+    client: Client, staff: Staff, crowd: list[Person], marker: str
+) -> None:
+    cursor: str = listed(client, staff, q=marker, limit=2).json()["next_cursor"]
+    forged = [cursor[:cut] for cut in range(0, len(cursor), 7)]
+    forged += [
+        cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :] for at in (0, 9)
+    ]
+    forged += [f"{cursor}A", f"{cursor}=", f"{cursor}!", f" {cursor}", cursor * 40, "é", "\0"]
+    of_roles = client.request("GET", "/v1/roles?limit=1", token=staff.admin.token)
+    forged.append(of_roles.json()["next_cursor"])
+    for each in forged:
+        answer = listed(client, staff, q=marker, limit=2, cursor=each)
+        assert (answer.status, answer.problem) == (400, "invalid-cursor"), each
+        assert searched(client, staff, q=marker, limit=2, cursor=each).status in {400, 422}
+
+
+def test_a_list_tells_no_totals(
+    client: Client, staff: Staff, crowd: list[Person], marker: str
+) -> None:
+    """CVE-2025-67717: how many there are is nowhere, in the body or in a header."""
+    for answer in (listed(client, staff, q=marker, limit=2), searched(client, staff, q=marker)):
+        assert set(answer.json()) == {"data", "next_cursor"}
+        named = {name for name, _ in answer.headers}
+        assert not {name for name in named if "total" in name or "count" in name or "range" in name}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", USERS), ("POST", f"{USERS}/search")])
+def test_it_takes_the_permission_to_read_users(
+    client: Client, staff: Staff, method: str, path: str
+) -> None:
+    body: object = {} if method == "POST" else ...
+    for member, status in (
+        (staff.admin, 200),
+        (staff.support, 200),
+        (staff.holding("users:read"), 200),
+        (staff.auditor, 403),
+        (staff.member(), 403),
+        (staff.holding("users:write", "users:suspend", "users:delete"), 403),
+    ):
+        answer = client.request(method, path, json=body, token=member.token)
+        assert answer.status == status, answer.body
+        if status == 403:
+            assert answer.problem == "permission-denied"
+    assert client.request(method, path, json=body).status == 401
+
+
+def test_the_addresses_of_a_search_are_in_no_log(
+    client: Client, staff: Staff, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    person = staff.person()
+    for answer in (
+        listed(client, staff, email=person.email),
+        listed(client, staff, q=person.email),
+        searched(client, staff, email=person.email),
+        searched(client, staff, q=person.email),
+        listed(client, staff, email=f"{person.email}@"),
+        searched(client, staff, email=f"{person.email}@"),
+    ):
+        assert answer.status in {200, 422}
+    out, err = capfd.readouterr()
+    logged = out + err
+    if client.target == "asgi":
+        logged = request.getfixturevalue("server").log.read_text()
+        assert USERS in logged
+    assert person.email not in logged
+    assert person.email.partition("@")[0] not in logged
