@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -139,6 +140,13 @@ def test_a_second_credential_is_not_hidden(form: str, name: str) -> None:
         assert fault == f"The header {name.lower()} was sent more than once."
     request = read(form, headers=[(name, "one"), ("Accept", "a"), ("Accept", "b")])
     assert Head.read(request.headers).fault is None
+
+
+def test_of_several_faults_the_same_one_is_told() -> None:
+    """Some events lose the order of headers: it must not choose the answer."""
+    headers = [(b"x_a", b"1"), (b"host", b"a"), (b"host", b"b"), (b"content-type", b"a, b")]
+    told = {Head.read(list(order)).fault for order in itertools.permutations(headers)}
+    assert told == {"A header name holds an underscore."}
 
 
 def test_a_second_credential_in_another_case_is_not_hidden() -> None:
