@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from core.bootstrap import Core, build_core
+from core.bootstrap import Core, build_core, configure_logging
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from tests.support.clients import Client, LambdaClient
 from tests.support.environment import service_environment
+from tests.support.log_review import logs_are_reviewed, review_this_process
 from tests.support.mailbox import Mailbox
 from tests.support.people import People
 from tests.support.redis_kinds import redis_kinds
 from tests.support.server import ServerProcess
 from tests.support.staff import Staff
+
+__all__ = ["logs_are_reviewed"]
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -82,9 +85,16 @@ def server(environment: dict[str, str]) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
-def lambda_client(environment: dict[str, str]) -> LambdaClient:
+def lambda_client(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> LambdaClient:
     """The real handler in this process, called with events that went through JSON."""
     os.environ.update(environment)
+    from handler.aws_lambda import lambda_settings
+
+    # Again, because others may have taken its place since the handler was imported.
+    configure_logging(lambda_settings())
+    review_this_process(tmp_path_factory.mktemp("function") / "function.log")
     return LambdaClient()
 
 

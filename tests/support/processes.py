@@ -16,9 +16,12 @@ from typing import Self
 import psutil
 
 from core.config import Settings, env_name
+from tests.support.log_review import review
 
 SECONDS = 40.0
 
+# What they print is their log; that of `dev` is for people.
+_SERVICES = frozenset({"serve", "worker"})
 _SETTINGS = frozenset(env_name(each) for each in fields(Settings))
 
 
@@ -60,6 +63,8 @@ class Command:
         if files is not None:
             command = ["/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
         log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        if arguments[0] in _SERVICES:
+            review(log)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+
+from tests.support.log_review import review
 
 ROOT = Path(__file__).parents[2]
 HANDLER = "handler.aws_lambda.lambda_handler"
@@ -210,3 +213,5 @@ def lambda_runtime(
     log = tmp_path_factory.mktemp("lambda") / "function.log"
     with RuntimeApi(HANDLER, environment, log) as runtime:
         yield runtime
+        # Without what the runtime says of its end, which is no line of ours.
+        review(Path(shutil.copy(log, log.with_suffix(".reviewed"))))

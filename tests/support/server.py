@@ -16,6 +16,7 @@ from typing import Self
 import httpx
 
 from tests.support.clients import ServerClient
+from tests.support.log_review import review
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -47,6 +48,7 @@ class ServerProcess:
         port = free_port()
         folder = Path(environment["MAIL_URL"].removeprefix("directory://")).parent
         log = folder / f"serve-{port}.log"
+        review(log)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
