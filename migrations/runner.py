@@ -11,10 +11,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from core.adapters.postgres.engine import driver_url
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, StorageUnavailable
 from migrations.connecting import PATIENCE, open_engine
 
 
@@ -32,7 +32,8 @@ def upgrade(
 
     Raises:
         ConfigurationError: a wrong URL, a database that is not provisioned, an unknown revision.
-        StorageUnavailable: no lock within `patience`; migrations before that one stay applied.
+        StorageUnavailable: no lock within `patience`, or the connection was lost; migrations before
+            that one stay applied.
     """
     _run(lambda config: command.upgrade(config, revision), url, progress, patience)
 
@@ -93,6 +94,11 @@ def _run(
         raise ConfigurationError(f"the migrations do not fit the database: {error}") from error
     except DBAPIError as error:
         raise _unusable(url, error) from error
+    except PendingRollbackError as error:
+        # Alembic ends a block outside of a transaction with a commit, lost connection or not.
+        raise StorageUnavailable(
+            "the connection to the database was lost during a migration; try again"
+        ) from error
 
 
 def _config() -> Config:

@@ -65,6 +65,20 @@ def test_the_first_erasure_request_sets_the_date(storage: PostgresStorage) -> No
         uow.commit()
 
 
+def test_an_erasure_request_can_be_taken_back(storage: PostgresStorage) -> None:
+    """Of one user; taking back what was never asked for does nothing."""
+    one, other = insert_user(storage), insert_user(storage)
+    with storage.write(CONTEXT) as uow:
+        for user in (one, other):
+            assert not uow.erasures.pending(user.id)
+            uow.erasures.request(user.id, now=START, due_at=LATER)
+        for _ in range(2):
+            uow.erasures.cancel(one.id)
+        uow.commit()
+    with storage.read() as stores:
+        assert (stores.erasures.pending(one.id), stores.erasures.pending(other.id)) == (False, True)
+
+
 @pytest.fixture
 def no_keys(superuser_url: str, storage: PostgresStorage) -> None:
     query(superuser_url, "DELETE FROM signing_keys")

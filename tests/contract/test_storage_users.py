@@ -139,6 +139,47 @@ def test_taking_a_name_that_is_taken_leaves_the_transaction_usable(
     assert (found.locale, found.username) == ("fr", None)
 
 
+def test_an_address_changes_with_the_form_it_is_compared_in(storage: PostgresStorage) -> None:
+    """One without the other is a defect of the caller; the new one finds the user."""
+    user = insert_user(storage)
+    email = f"Changed.{IDS.new()}@example.com"
+    both = {"email": email, "email_normalised": email.lower(), "email_verified": False}
+    with storage.write(CONTEXT) as uow:
+        for name in ("email", "email_normalised"):
+            with pytest.raises(KeyError):
+                uow.users.update(user.id, {name: email}, expected_version=None, now=LATER)
+        assert uow.users.update(user.id, both, expected_version=1, now=LATER)
+        uow.commit()
+    with storage.read() as stores:
+        found = stores.users.by_email(email.lower())
+    assert found is not None
+    assert (found.id, found.email, found.email_verified, found.version) == (
+        user.id,
+        email,
+        False,
+        2,
+    )
+
+
+def test_taking_an_address_that_is_taken_leaves_the_transaction_usable(
+    storage: PostgresStorage,
+) -> None:
+    """EmailTaken, and what else the transaction did is kept."""
+    taken, user = insert_user(storage), insert_user(storage)
+    address = {"email": taken.email, "email_normalised": taken.email_normalised}
+    with storage.write(CONTEXT) as uow:
+        uow.users.update(user.id, {"locale": "fr"}, expected_version=None, now=LATER)
+        with pytest.raises(EmailTaken):
+            uow.users.update(
+                user.id, address | {"username": None}, expected_version=None, now=LATER
+            )
+        uow.commit()
+    with storage.read() as stores:
+        found = stores.users.by_id(user.id)
+    assert found is not None
+    assert (found.locale, found.email) == ("fr", user.email)
+
+
 def test_only_profile_columns_can_be_changed(storage: PostgresStorage) -> None:
     """An unknown name is a defect of the caller and writes nothing (mass assignment)."""
     user = insert_user(storage)
