@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint fuzz planted bench-start bench-attack lock clean
+.PHONY: help run demo test coverage lint fuzz planted bench-start bench-attack bench-metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -39,6 +39,9 @@ planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail w
 
 bench-start: .venv/.dev ## Measure starts and an idle server's memory (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-metrics: .venv/.dev ## Measure what counting costs a request
+	@$(BIN)/python -m bench.metrics
 
 bench-attack: .venv/.dev ## Attack an account by 100,000 guesses, and log its owner in (ARGS=--write)
 	@$(BIN)/python -m bench.attack $(ARGS)
