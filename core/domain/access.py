@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,12 +69,17 @@ class Role:
     version: int
 
 
+def is_role_name(text: str) -> bool:
+    """Whether a role could have it."""
+    return _ROLE_NAME.fullmatch(text) is not None
+
+
 def check_role(
-    *, name: str | None = None, description: str | None = None, permissions: Iterable[str] = ()
+    *, name: str | None = None, description: str | None = None, permissions: Sequence[str] = ()
 ) -> None:
     """Raises InvalidInput at `/name`, `/description` or `/permissions/<index>`."""
     errors = []
-    if name is not None and not _ROLE_NAME.fullmatch(name):
+    if name is not None and not is_role_name(name):
         errors.append(
             FieldError(
                 "/name",
@@ -93,6 +98,11 @@ def check_role(
         FieldError(f"/permissions/{index}", "is no permission of this service")
         for index, permission in enumerate(permissions)
         if permission not in PERMISSIONS
+    ]
+    errors += [
+        FieldError(f"/permissions/{index}", "is named before")
+        for index, permission in enumerate(permissions)
+        if permission in permissions[:index]
     ]
     if errors:
         raise InvalidInput(errors)

@@ -192,6 +192,11 @@ class AccessStore(Protocol):
         """Of all the user's roles together, whatever the user's status is."""
         ...
 
+    def locked_permissions(self, user_id: UUID) -> frozenset[str]:
+        """Those of an active user, who keeps roles and status until the transaction ends; none of
+        anybody else. Two statements: what was changed meanwhile is waited for and seen."""
+        ...
+
     def keeps_an_administrator(self) -> bool:
         """Whether an active user holds the role admin.
 

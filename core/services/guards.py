@@ -11,7 +11,7 @@ from core.domain.access import Permission, Principal
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
 from core.domain.user import User
-from core.errors import NotFound, PrivilegeEscalation
+from core.errors import NotFound, PermissionDenied, PrivilegeEscalation
 from core.ports.storage import Storage, UnitOfWork
 
 Precondition = Callable[[int], object]
@@ -27,29 +27,14 @@ def guarded(
     *,
     subject: UUID | None = None,
 ) -> Iterator[UnitOfWork]:
-    """A unit of work for whoever holds `permission`.
-
-    A PrivilegeEscalation that ends it is audited in a transaction of its own, as everything else is
-    rolled back.
+    """A unit of work for whoever holds `permission`, and keeps what they hold until it ends.
 
     Raises:
         PermissionDenied, PrivilegeEscalation
     """
-    principal.require(permission)
-    try:
-        with storage.write(context) as uow:
-            yield uow
-    except PrivilegeEscalation:
-        denied = Event(
-            type=EventType.ACCESS_DENIED,
-            actor=principal.user.id,
-            subject=subject,
-            details={"permission": permission.value},
-        )
-        with storage.write(replace(context, idempotency=None)) as uow:
-            uow.record(denied)
-            uow.commit()
-        raise
+    with _audited(storage, context, principal, permission, subject=subject) as uow:
+        _confirm(uow, principal)
+        yield uow
 
 
 @contextmanager
@@ -62,19 +47,64 @@ def administered(
     user_id: UUID,
     precondition: Precondition,
 ) -> Iterator[tuple[UnitOfWork, User]]:
-    """A unit of work on one user, who is locked in it.
+    """A unit of work on one user, who is locked in it; so is what the caller holds.
 
     Raises:
         PermissionDenied, NotFound, VersionMismatch
         PrivilegeEscalation: the user holds a permission that the caller does not.
     """
-    with guarded(storage, context, principal, permission, subject=user_id) as uow:
+    with _audited(storage, context, principal, permission, subject=user_id) as uow:
         # The credential's row first, as a login and a new password do; else they could deadlock.
         uow.credentials.password_hash(user_id)
-        user = uow.users.locked(user_id)
+        user = _locked(uow, principal, user_id)
         if user is None:
             raise NotFound
         if not principal.holds(uow.access.permissions(user_id)):
             raise PrivilegeEscalation
         precondition(user.version)
         yield uow, user
+
+
+@contextmanager
+def _audited(
+    storage: Storage,
+    context: RequestContext,
+    principal: Principal,
+    permission: Permission,
+    *,
+    subject: UUID | None,
+) -> Iterator[UnitOfWork]:
+    """Refuses whoever lacks `permission`. A refusal by what only the unit of work could tell is
+    audited in a transaction of its own, as everything else is rolled back."""
+    principal.require(permission)
+    try:
+        with storage.write(context) as uow:
+            yield uow
+    except PermissionDenied:
+        denied = Event(
+            type=EventType.ACCESS_DENIED,
+            actor=principal.user.id,
+            subject=subject,
+            details={"permission": permission.value},
+        )
+        with storage.write(replace(context, idempotency=None)) as uow:
+            uow.record(denied)
+            uow.commit()
+        raise
+
+
+def _locked(uow: UnitOfWork, principal: Principal, user_id: UUID) -> User | None:
+    """The user, and the caller with them: in one order, as two may act on each other at once."""
+    caller = principal.user.id
+    if caller < user_id:
+        _confirm(uow, principal)
+    user = uow.users.locked(user_id)
+    if caller >= user_id:
+        _confirm(uow, principal)
+    return user
+
+
+def _confirm(uow: UnitOfWork, principal: Principal) -> None:
+    """Raises PermissionDenied when the caller lost a permission since the request was let in."""
+    if not uow.access.locked_permissions(principal.user.id).issuperset(principal.permissions):
+        raise PermissionDenied

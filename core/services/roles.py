@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
-from core.domain.access import ADMIN_ROLE, Permission, Principal, Role, check_role
+from core.domain.access import ADMIN_ROLE, Permission, Principal, Role, check_role, is_role_name
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
 from core.domain.user import User
@@ -18,8 +19,8 @@ from core.errors import (
     VersionMismatch,
 )
 from core.ports.runtime import Clock
-from core.ports.storage import Storage, UnitOfWork
-from core.services.guards import Precondition, guarded
+from core.ports.storage import Storage, Stores, UnitOfWork
+from core.services.guards import Precondition, administered, guarded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Roles:
         """Raises PermissionDenied or NotFound."""
         principal.require(Permission.ROLES_READ)
         with self.storage.read() as stores:
-            return _existing(stores.access.role(name))
+            return _existing(stores, name)
 
     def create(
         self,
@@ -86,7 +87,7 @@ class Roles:
             PrivilegeEscalation: the role has, or would have, a permission that the caller has not.
         """
         with guarded(self.storage, context, principal, Permission.ROLES_WRITE) as uow:
-            role = _changeable(principal, uow.access.role(name), precondition)
+            role = _changeable(uow, principal, name, precondition)
             check_role(description=description, permissions=permissions or ())
             wanted = role.permissions if permissions is None else frozenset(permissions)
             _require_held(principal, wanted)
@@ -114,7 +115,7 @@ class Roles:
         """Raises PermissionDenied, NotFound, RoleBuiltIn, RoleInUse, VersionMismatch or
         PrivilegeEscalation."""
         with guarded(self.storage, context, principal, Permission.ROLES_WRITE) as uow:
-            role = _changeable(principal, uow.access.role(name), precondition)
+            role = _changeable(uow, principal, name, precondition)
             if not uow.access.delete_role(name, expected_version=role.version):
                 raise VersionMismatch
             _record(uow, EventType.ROLE_DELETED, principal, role)
@@ -132,19 +133,18 @@ class Roles:
         """Gives a role; who holds it already keeps it.
 
         Raises:
-            PermissionDenied, NotFound, VersionMismatch, PrivilegeEscalation
+            PermissionDenied, NotFound, VersionMismatch
+            PrivilegeEscalation: the user, or the role, has a permission that the caller has not.
         """
-        permission = Permission.ROLES_GRANT
-        with guarded(self.storage, context, principal, permission, subject=user_id) as uow:
-            role = self._grantable(uow, principal, user_id, name, precondition)
+        with self._administered(context, principal, user_id, precondition) as (uow, found):
+            user = found
+            role = _grantable(uow, principal, name)
             granted = uow.access.grant(
                 user_id, name, granted_by=principal.user.id, now=self.clock.now()
             )
             if granted:
                 _record(uow, EventType.ROLE_GRANTED, principal, role, subject=user_id)
-            user = uow.users.by_id(user_id)
-            if user is None:
-                raise NotFound
+                user = _again(uow, user_id)
             uow.commit(user)
         return user
 
@@ -160,46 +160,62 @@ class Roles:
         """Takes a role away; who does not hold it stays as they are.
 
         Raises:
-            PermissionDenied, NotFound, VersionMismatch, PrivilegeEscalation, LastAdministrator
+            PermissionDenied, NotFound, VersionMismatch, LastAdministrator
+            PrivilegeEscalation: the user, or the role, has a permission that the caller has not.
         """
-        permission = Permission.ROLES_GRANT
-        with guarded(self.storage, context, principal, permission, subject=user_id) as uow:
-            role = self._grantable(uow, principal, user_id, name, precondition)
+        with self._administered(context, principal, user_id, precondition) as (uow, found):
+            user = found
+            role = _grantable(uow, principal, name)
             if uow.access.revoke(user_id, name, now=self.clock.now()):
                 _record(uow, EventType.ROLE_REVOKED, principal, role, subject=user_id)
                 if name == ADMIN_ROLE and not uow.access.keeps_an_administrator():
                     raise LastAdministrator
-            user = uow.users.by_id(user_id)
-            if user is None:
-                raise NotFound
+                user = _again(uow, user_id)
             uow.commit(user)
         return user
 
-    def _grantable(
+    def _administered(
         self,
-        uow: UnitOfWork,
+        context: RequestContext,
         principal: Principal,
         user_id: UUID,
-        name: str,
         precondition: Precondition,
-    ) -> Role:
-        user = uow.users.locked(user_id)
-        if user is None:
-            raise NotFound
-        precondition(user.version)
-        role = _existing(uow.access.role(name))
-        _require_held(principal, role.permissions)
-        return role
+    ) -> AbstractContextManager[tuple[UnitOfWork, User]]:
+        return administered(
+            self.storage,
+            context,
+            principal,
+            Permission.ROLES_GRANT,
+            user_id=user_id,
+            precondition=precondition,
+        )
 
 
-def _existing(role: Role | None) -> Role:
+def _existing(stores: Stores, name: str) -> Role:
+    # What cannot be a name may not even be text to PostgreSQL.
+    role = stores.access.role(name) if is_role_name(name) else None
     if role is None:
         raise NotFound
     return role
 
 
-def _changeable(principal: Principal, found: Role | None, precondition: Precondition) -> Role:
-    role = _existing(found)
+def _again(uow: UnitOfWork, user_id: UUID) -> User:
+    user = uow.users.by_id(user_id)
+    if user is None:
+        raise NotFound
+    return user
+
+
+def _grantable(uow: UnitOfWork, principal: Principal, name: str) -> Role:
+    role = _existing(uow, name)
+    _require_held(principal, role.permissions)
+    return role
+
+
+def _changeable(
+    uow: UnitOfWork, principal: Principal, name: str, precondition: Precondition
+) -> Role:
+    role = _existing(uow, name)
     if role.built_in:
         raise RoleBuiltIn
     _require_held(principal, role.permissions)

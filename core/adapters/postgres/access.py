@@ -65,6 +65,13 @@ _PERMISSIONS = (
     .distinct()
 )
 
+# Shared, so that a caller's own requests do not wait for each other.
+_ACTIVE = (
+    select(users.c.id)
+    .where(users.c.id == bindparam("user"), users.c.status == UserStatus.ACTIVE)
+    .with_for_update(read=True)
+)
+
 # The later of two waits here, and then sees what the earlier has committed.
 _ONE_AT_A_TIME = (
     select(roles.c.name).where(roles.c.name == ADMIN_ROLE).with_for_update(key_share=True)
@@ -100,6 +107,11 @@ class PostgresAccess(PostgresRoles):
 
     def permissions(self, user_id: UUID) -> frozenset[str]:
         return frozenset(self._connection.execute(_PERMISSIONS, {"user": user_id}).scalars())
+
+    def locked_permissions(self, user_id: UUID) -> frozenset[str]:
+        if self._connection.execute(_ACTIVE, {"user": user_id}).first() is None:
+            return frozenset()
+        return self.permissions(user_id)
 
     def keeps_an_administrator(self) -> bool:
         self._connection.execute(_ONE_AT_A_TIME)
