@@ -2,9 +2,8 @@
 
     python -m bench.guessing PORT PLAN
 
-PLAN is JSON: `victim`, `unknown` (identifiers), `guesses`, `addresses`, `connections`, `seconds`.
-Prints a line of JSON a second (`done`), and at last one with `statuses` and `seconds`. A process of
-its own, so that it takes no turns from whoever measures.
+PLAN is a Plan as JSON. Prints a line of JSON a second (`done`), and at last one with `statuses`,
+`lost` and `seconds`. A process of its own, so that it takes no turns from whoever measures.
 """
 
 from __future__ import annotations
@@ -28,19 +27,21 @@ _TELL_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Who is guessed at, how often, and from how many addresses; `seconds` is the deadline."""
+    """Who is guessed at, how often, and from how many addresses, each of which makes `in_a_row`
+    guesses before the next one has its turn; `seconds` is the deadline."""
 
     victim: str
     unknown: list[str]
     guesses: int
     addresses: int
+    in_a_row: int
     connections: int
     seconds: float
 
     def requests(self) -> Iterator[bytes]:
-        """All requests; each address behind the trusted hop has its turn."""
+        """All requests; the addresses are what the trusted hop saw."""
         for number in range(self.guesses):
-            address = number % self.addresses
+            address = number // self.in_a_row % self.addresses
             who = self.victim
             if self.unknown and number % _UNKNOWN_EACH == 0:
                 who = self.unknown[number // _UNKNOWN_EACH % len(self.unknown)]
