@@ -64,7 +64,7 @@ def _digits(text: object) -> object:
 async def _page(
     _: Annotated[None, Depends(check_query)],
     limit: Annotated[
-        int, BeforeValidator(_digits), Query(ge=1, le=LARGEST, description="Entries a page.")
+        int, Query(ge=1, le=LARGEST, description="Entries a page."), BeforeValidator(_digits)
     ] = DEFAULT,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> Page:
