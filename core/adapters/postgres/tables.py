@@ -276,6 +276,7 @@ outbox = Table(
     string("last_error", nullable=True),
     CheckConstraint("kind IN ('mail', 'event')", "kind"),
     Index("ix_outbox_due", "due_at", "id", postgresql_where=text("parked_at IS NULL")),
+    Index("ix_outbox_parked", "parked_at", "id", postgresql_where=text("parked_at IS NOT NULL")),
     Index(None, "lease_owner", postgresql_where=text("lease_owner IS NOT NULL")),
     postgresql_with=QUEUE,
 )

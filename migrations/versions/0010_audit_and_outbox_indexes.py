@@ -1,4 +1,4 @@
-"""Audit events of a type in the order of their ids.
+"""Audit events of a type in the order of their ids, and the mails that were given up.
 
 Revision ID: 0010
 Revises: 0009
@@ -21,8 +21,14 @@ depends_on = None
 _UP = (
     "DROP INDEX CONCURRENTLY IF EXISTS ix_audit_events_type_id",
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_audit_events_type_id ON audit_events (type, id)",
+    "DROP INDEX CONCURRENTLY IF EXISTS ix_outbox_parked",
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_outbox_parked ON outbox (parked_at, id)"
+    " WHERE parked_at IS NOT NULL",
 )
-_DOWN = ("DROP INDEX CONCURRENTLY IF EXISTS ix_audit_events_type_id",)
+_DOWN = (
+    "DROP INDEX CONCURRENTLY IF EXISTS ix_outbox_parked",
+    "DROP INDEX CONCURRENTLY IF EXISTS ix_audit_events_type_id",
+)
 
 
 def upgrade() -> None:
