@@ -45,8 +45,8 @@ from core.services.roles import Roles
 from core.services.sessions import Sessions
 from core.services.throttling import STRANGERS_AT_ONCE, Throttling
 from core.services.tokens import TokenIssuer
-from core.services.turns import Turns
 from core.services.trail import Trail
+from core.services.turns import Turns
 
 SERVICE = "user-api"
 
@@ -110,7 +110,7 @@ def build_core(settings: Settings) -> Core:
     accelerators = accelerators_for(settings, pseudonyms=pseudonyms, sealer=sealer, metrics=metrics)
     codes = HmacCodeSecrets(derive_key(settings.secret_key, KeyUse.CODES))
     refresh_tokens = HmacRefreshTokens(derive_key(settings.secret_key, KeyUse.REFRESH_TOKENS))
-    cursor_macs = HmacPseudonyms(derive_key(settings.secret_key, KeyUse.CURSORS))
+    cursors = Cursors(AesGcmSealer(derive_key(settings.secret_key, KeyUse.CURSORS)))
     hasher = Argon2Hasher(
         memory_kib=settings.argon2_memory_kib,
         iterations=settings.argon2_iterations,
@@ -159,7 +159,7 @@ def build_core(settings: Settings) -> Core:
         metrics=metrics,
         clock=clock,
         ids=ids,
-        cursors=Cursors(cursor_macs),
+        cursors=cursors,
         keys=keys,
         accounts=Accounts(
             settings=settings,

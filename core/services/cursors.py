@@ -1,31 +1,32 @@
-"""Cursors of lists: typed, bound to their query and authenticated (Kratos CVE-2026-33503)."""
+"""Cursors of lists: typed, bound to their query and sealed (Kratos CVE-2026-33503)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import InvalidCursor
-from core.ports.security import Pseudonyms
+from core.ports.security import Sealer
 
-_MAC_BYTES = 16
 _LONGEST = 1024
 
 
 @dataclass(frozen=True)
 class Cursors:
     """`query` names the list and everything that shapes it; a cursor of another query is
-    refused."""
+    refused.
 
-    pseudonyms: Pseudonyms
+    Sealed and not only signed: they stand in URLs, which proxies log, and may hold an address.
+    """
+
+    sealer: Sealer
 
     def encode(self, query: str, position: Sequence[str]) -> str:
         payload = json.dumps(list(position), separators=(",", ":")).encode()
-        return _text(self._mac(query, payload) + payload)
+        return _text(self.sealer.seal(payload, context=query))
 
     def decode(self, query: str, cursor: str) -> tuple[str, ...]:
         """Raises InvalidCursor."""
@@ -38,13 +39,11 @@ class Cursors:
         # Python's decoder skips foreign characters: many texts would be one cursor.
         if _text(raw) != cursor:
             raise InvalidCursor
-        mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(query, payload)):
-            raise InvalidCursor
+        try:
+            payload = self.sealer.open(raw, context=query)
+        except ValueError:
+            raise InvalidCursor from None
         return tuple(json.loads(payload))
-
-    def _mac(self, query: str, payload: bytes) -> bytes:
-        return self.pseudonyms.of("cursor", query, payload.decode("latin-1"))[:_MAC_BYTES]
 
 
 def _text(raw: bytes) -> str:
