@@ -7,11 +7,11 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint fuzz planted bench-start bench-attack bench-metrics lock clean
+.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the service with its own PostgreSQL on port 3000 (Ctrl-C stops all of it)
 	@exec $(BIN)/user-api dev $(ARGS)
@@ -36,6 +36,9 @@ fuzz: .venv/.dev ## Schemathesis on both targets as nobody, user and admin (ARGS
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
 	$(BIN)/python -m scripts.planted $(ARGS)
+
+bench-directory: .venv/.dev ## Measure lists and searches of a million users, made once (ARGS=--write)
+	@$(BIN)/python -m bench.directory $(ARGS)
 
 bench-start: .venv/.dev ## Measure starts and an idle server's memory (ARGS=--write: into docs/performance.md)
 	@$(BIN)/python -m bench.start $(ARGS)

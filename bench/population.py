@@ -48,13 +48,13 @@ def populate(postgres: LocalPostgres, *, users: int) -> list[tuple[str, float]]:
 def _add_users(url: str, users: int) -> None:
     """A transaction a batch."""
     with closing(psycopg2.connect(url)) as connection:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM users")
-            (done,) = cursor.fetchone() or (0,)
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM users")
+        (done,) = cursor.fetchone() or (0,)
         while done < users:
             last = min(done + BATCH, users)
-            with connection, connection.cursor() as cursor:
-                cursor.execute(SCRIPT.read_text("utf-8"), {"first": done + 1, "last": last})
+            cursor.execute(SCRIPT.read_text("utf-8"), {"first": done + 1, "last": last})
+            connection.commit()
             done = last
             print(f"\r  {done:,} of {users:,} users", end="", flush=True)
     print()

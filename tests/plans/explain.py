@@ -13,10 +13,16 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  a class, named a
 SMALL = 1_000
 """Rows up to which a table may be read whole: that costs as little as an index does."""
 
+MOST_PASSED = 20
+"""Rows that may be passed over for each one of a page."""
+
 _EXPLAINABLE = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 _NOT_EXPLAINABLE = re.compile(r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SHOW)\b", re.IGNORECASE)
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
+# What they hand on is not known before they have read all that stands below them.
+_READS_ALL = frozenset({"Sort", "Incremental Sort", "Aggregate", "Hash", "Unique", "SetOp"})
 # They read no rows of their own: what they read stands below them, or is named by its place.
+_IN_ORDER = frozenset({"Index Scan", "Index Only Scan"})
 _READS_NOTHING = frozenset({"ModifyTable", "Bitmap Heap Scan", "Tid Scan"})
 
 
@@ -30,6 +36,7 @@ class Plans:
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         )
         rows: dict[str, float] = dict(cursor.fetchall())
+        self._rows = rows
         self.tables = frozenset(rows)
         self.large_tables = frozenset(table for table, count in rows.items() if count > SMALL)
         cursor.execute(
@@ -38,14 +45,15 @@ class Plans:
             " WHERE relnamespace = 'public'::regnamespace"
         )
         self.indexes: dict[str, tuple[str, str]] = {
-            index: (table, first) for index, table, first in cursor.fetchall()
+            index: (table, _LITERAL.sub("''", first)) for index, table, first in cursor.fetchall()
         }
 
     def faults(self, sql: str) -> list[str]:
         """Each scan that finds its rows in a large table without the help of an index.
 
         An index that is read from end to end is no help, nor is one whose first column has no
-        condition. A statement that cannot be planned is a fault too.
+        condition, unless it is read in its order up to the end of a page and few rows are passed
+        over. A statement that cannot be planned is a fault too.
         """
         if not _EXPLAINABLE.match(sql):
             assert _NOT_EXPLAINABLE.match(sql), f"what kind of statement is this? {sql}"
@@ -57,7 +65,11 @@ class Plans:
         except psycopg2.Error as error:
             self._cursor.execute("ROLLBACK TO explaining")
             return [f"cannot be planned: {error}"]
-        return [fault for node in _nodes(explained[0]["Plan"]) for fault in self._faults(node)]
+        return [
+            fault
+            for node, ends in _nodes(explained[0]["Plan"])
+            for fault in self._faults(node, ends)
+        ]
 
     @contextmanager
     def without(self, index: str) -> Iterator[None]:
@@ -76,7 +88,7 @@ class Plans:
         yield
         self._cursor.execute("ROLLBACK TO before")
 
-    def _faults(self, node: dict[str, Any]) -> Iterator[str]:
+    def _faults(self, node: dict[str, Any], ends_with_page: bool) -> Iterator[str]:
         kind, index = node["Node Type"], node.get("Index Name")
         if index is None:
             table = node.get("Relation Name")
@@ -85,11 +97,20 @@ class Plans:
             return
         table, first = self.indexes[index]
         condition = _LITERAL.sub("''", node.get("Index Cond", ""))
-        if table in self.large_tables and not re.search(rf"\b{re.escape(first)}\b", condition):
+        kept = node["Plan Rows"] * MOST_PASSED >= self._rows[table]
+        if table not in self.large_tables or (ends_with_page and kept and kind in _IN_ORDER):
+            return
+        if not (re.search(rf"(?<!\w){re.escape(first)}(?!\w)", condition) or "~~" in condition):
             yield f"{kind} of {table} by {index} without a condition on {first}"
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
+def _nodes(
+    plan: dict[str, Any], *, ends_with_page: bool = False
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Each with whether it is read in its order, until a Limit above has what it wants."""
+    yield plan, ends_with_page
+    kind = plan["Node Type"]
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        ends = kind == "Limit" or (ends_with_page and kind not in _READS_ALL)
+        first = child.get("Parent Relationship") in {"Outer", "Subquery", "Member"}
+        yield from _nodes(child, ends_with_page=ends and first)

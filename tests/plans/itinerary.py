@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.plans import accounts_stops, other_stops, session_stops
+from tests.plans import accounts_stops, administration_stops, other_stops, session_stops
 from tests.plans.tour import Tour
 
 STOPS = (
@@ -17,6 +17,12 @@ STOPS = (
     session_stops.refusing_log_ins,
     session_stops.refreshing,
     session_stops.sessions,
+    administration_stops.listing_users,
+    administration_stops.searching_users,
+    administration_stops.changing_users,
+    administration_stops.letting_users_in,
+    administration_stops.changing_roles,
+    administration_stops.reading_the_trail,
     other_stops.failing_mails,
     other_stops.handing_back,
     other_stops.cleaning,

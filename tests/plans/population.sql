@@ -31,12 +31,12 @@ INSERT INTO users (id, email, email_normalised, email_verified, username, userna
 SELECT pg_temp.id_at(at), 'Person-' || n || '@example.com', 'person-' || n || '@example.com', mod(n, 50) <> 1,
     CASE WHEN mod(n, 5) < 2 THEN 'Name_' || n END, CASE WHEN mod(n, 5) < 2 THEN 'name_' || n END,
     'Person ' || n, 'Person', 'Of ' || n, 'en-GB', 'Europe/London',
-    CASE mod(n, 100) WHEN 98 THEN 'suspended' WHEN 99 THEN 'deactivated' ELSE 'active' END,
+    CASE mod(n, 100) WHEN 97 THEN 'pending' WHEN 98 THEN 'suspended' WHEN 99 THEN 'deactivated' ELSE 'active' END,
     '{"theme": "dark"}', at, at
 FROM generate_series(1, 100000) AS n, LATERAL (SELECT now() - interval '10 minutes' * (100000 - n)) AS made (at);
 
 INSERT INTO user_logins (user_id, last_login_at)
-SELECT id, now() - interval '90 days' * random() FROM users WHERE random() < 0.9;
+SELECT id, CASE WHEN status <> 'pending' AND random() < 0.9 THEN now() - interval '90 days' * random() END FROM users;
 
 INSERT INTO password_credentials (user_id, password_hash, changed_at)
 SELECT id, %(password_hash)s, created_at FROM users;
@@ -45,6 +45,9 @@ INSERT INTO known_addresses (user_id, address_key, last_seen_at)
 SELECT id, sha256((id::text || n)::bytea), now() - interval '365 days 12 hours' * random()
 FROM users, generate_series(1, 2) AS n;
 
+INSERT INTO roles (name, built_in) VALUES ('member', false);
+INSERT INTO user_roles (user_id, role, granted_at)
+SELECT id, 'member', now() FROM users WHERE random() < 0.8;
 INSERT INTO user_roles (user_id, role, granted_at)
 SELECT id, CASE mod(n, 50) WHEN 0 THEN 'admin' WHEN 1 THEN 'auditor' ELSE 'support' END, now()
 FROM (SELECT id, row_number() OVER () AS n FROM users LIMIT 2000) AS staff;
@@ -94,7 +97,7 @@ SELECT pg_temp.id_at(now()), 'mail', jsonb_build_object('template', 'verify_emai
 FROM generate_series(1, 10000) AS n;
 
 INSERT INTO audit_events (id, type, actor, subject, occurred_at, request_id, payload_hash, leaf_hash)
-SELECT pg_temp.id_at(at), 'login.succeeded', id, id, at, md5(id::text), sha256(id::text::bytea), sha256(id::text::bytea)
+SELECT pg_temp.id_at(at), CASE WHEN random() < 0.001 THEN 'role.granted' ELSE 'login.succeeded' END, id, id, at, md5(id::text), sha256(id::text::bytea), sha256(id::text::bytea)
 FROM users, generate_series(1, 2), LATERAL (SELECT created_at + (now() - created_at) * random(), id) AS done (at, of_id)
 ORDER BY at;
 INSERT INTO audit_payloads (event_id, salt, payload)
