@@ -13,6 +13,7 @@ import pytest
 from core.bootstrap import Core, build_core
 from core.domain.requests import RequestContext
 from core.domain.session import Tokens
+from core.domain.user import User
 from core.errors import (
     InvalidCredentials,
     InvalidInput,
@@ -125,17 +126,21 @@ def test_a_login_renews_a_hash_of_another_cost(core: Core, email: str, superuser
     assert query(superuser_url, stored, (email,)) == renewed
 
 
-def test_a_change_of_what_was_read_before_another_change_is_refused(core: Core, email: str) -> None:
-    """Attributes are merged into what was read: of two changes at once none is lost unseen."""
+def test_attributes_merge_into_the_newest_unless_a_version_is_expected(
+    core: Core, email: str
+) -> None:
+    """Of two changes at once none is lost unseen."""
     principal = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
 
-    def change(name: str) -> None:
-        changes = {"attributes": {name: 1}}
-        core.accounts.change_profile(anywhere(), principal, changes=changes, expected_version=None)
+    def change(name: str, expected: int | None) -> User:
+        return core.accounts.change_profile(
+            anywhere(), principal, changes={"attributes": {name: 1}}, expected_version=expected
+        )
 
-    change("one")
+    change("one", None)
+    assert change("two", None).attributes == {"one": 1, "two": 1}
     with pytest.raises(VersionMismatch):
-        change("two")
+        change("three", principal.user.version)
 
 
 def test_an_account_that_changed_meanwhile_is_not_closed(core: Core, email: str) -> None:

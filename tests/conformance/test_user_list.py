@@ -324,7 +324,8 @@ def test_a_search_in_a_body_answers_as_the_list(
 @pytest.mark.parametrize(
     "change",
     [
-        {"sort": "email"},
+        {"sort": "-email"},
+        {"sort": "-last_login_at"},
         {"sort": "created_at"},
         {"status": "active"},
         {"role": "admin"},
