@@ -101,7 +101,7 @@ class Passwords:
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
             # Whoever reads the mailbox is the owner: strangers' guesses count no longer.
             uow.throttles.clear([self.throttling.strangers(str(user.id)).key])
-            details: dict[str, object] = {"code": redeemed.purpose}
+            details: dict[str, object] = {"purpose": redeemed.purpose}
             uow.record(
                 Event(
                     type=EventType.PASSWORD_RESET, actor=user.id, subject=user.id, details=details
