@@ -58,7 +58,8 @@ def walk(storage: PostgresStorage, query: UserQuery, *, limit: int) -> Iterator[
         yield page
         if len(page) < limit:
             return
-        after = query.position(page[-1])
+        before, after = after, query.position(page[-1])
+        assert after != before, "the page behind this one begins where it began"
 
 
 def ids_of(storage: PostgresStorage, query: UserQuery, *, limit: int = 1000) -> list[UUID]:
