@@ -7,6 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+MOST_SESSIONS = 500
+"""Of one user, alive at once. Ending them all has to fit into one statement's time: with 70,000,
+made by somebody who knew the password, nobody could suspend the account any more."""
+
 
 class RevokeReason(StrEnum):
     LOGOUT = "logout"
@@ -19,6 +23,7 @@ class RevokeReason(StrEnum):
     PASSWORD_RESET_FORCED = "password_reset_forced"  # noqa: S105  a reason, not a password
     REVOKED_BY_ADMIN = "revoked_by_admin"
     REUSE_DETECTED = "reuse_detected"
+    SURPLUS = "surplus"
 
 
 @dataclass(frozen=True, kw_only=True)

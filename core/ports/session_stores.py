@@ -13,7 +13,12 @@ from core.domain.session import RevokeReason, Session
 
 
 class SessionStore(Protocol):
-    def insert(self, session: Session) -> None: ...
+    def insert(self, session: Session) -> Sequence[UUID]:
+        """Adds a session, and ends the oldest of the user's beyond MOST_SESSIONS: which they were.
+
+        The caller has locked the user's password, or two logins at once could leave one too many.
+        """
+        ...
 
     def get(self, session_id: UUID) -> Session | None: ...
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from core.config import Settings
 from core.domain.access import Principal
@@ -11,7 +12,7 @@ from core.domain.addresses import EmailAddress
 from core.domain.credentials import PASSWORD_MAX_LENGTH, normalise_password
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
-from core.domain.session import Session, SessionPolicy, Tokens
+from core.domain.session import RevokeReason, Session, SessionPolicy, Tokens
 from core.domain.user import UserStatus
 from core.errors import (
     EmailNotVerified,
@@ -24,7 +25,7 @@ from core.ports.account_stores import AccountKind, LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import AccessTokens, PasswordHasher
 from core.ports.session_stores import Bucket
-from core.ports.storage import Storage
+from core.ports.storage import Storage, UnitOfWork
 from core.services.throttling import Throttling, refusal
 from core.services.tokens import TokenIssuer
 
@@ -209,7 +210,7 @@ class Authentication:
                 absolute_expires_at=now + self.policy.absolute,
                 revoked_at=None,
             )
-            uow.sessions.insert(session)
+            self._note_surplus(uow, user_id, uow.sessions.insert(session))
             uow.users.record_login(user_id, now=now)
             uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
             # Only this address's failures are forgiven: strangers go on being counted together.
@@ -225,6 +226,18 @@ class Authentication:
             )
             uow.commit()
         return tokens
+
+    def _note_surplus(self, uow: UnitOfWork, user_id: UUID, ended: Sequence[UUID]) -> None:
+        if ended:
+            details: dict[str, object] = {
+                "session_ids": [str(session_id) for session_id in ended],
+                "reason": RevokeReason.SURPLUS.value,
+            }
+            uow.record(
+                Event(
+                    type=EventType.SESSION_REVOKED, actor=user_id, subject=user_id, details=details
+                )
+            )
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

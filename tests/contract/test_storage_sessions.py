@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
-from core.domain.session import RevokeReason, Session
+from core.domain.session import MOST_SESSIONS, RevokeReason, Session
 from core.domain.user import UserStatus
 from tests.support.clock import START
 from tests.support.storage import (
@@ -240,3 +240,54 @@ def test_rotations_stay_in_their_page(storage: PostgresStorage, session: Session
             )
         after = connection.exec_driver_sql(count).one()
     assert (after[0] - before[0], after[1] - before[1]) == (3, 3)
+
+
+def test_the_oldest_sessions_of_too_many_end(storage: PostgresStorage, owner_url: str) -> None:
+    """So that ending all of them fits into the time of one statement: else whoever knows the
+    password could make an account that nobody can suspend."""
+    user, stranger = insert_user(storage), insert_user(storage)
+    query(
+        owner_url,
+        "INSERT INTO sessions (id, user_id, client_id, amr, epoch, generation, authenticated_at,"
+        " created_at, last_used_at, expires_at, absolute_expires_at)"
+        " SELECT gen_random_uuid(), owner, 'x', '{pwd}', 1, 0, now(),"
+        " %s - number * interval '1 ms', now(), %s, %s"
+        " FROM generate_series(1, %s) AS numbers (number), unnest(%s::uuid[]) AS owners (owner)",
+        (
+            START,
+            START + SECOND,
+            START + SECOND,
+            MOST_SESSIONS + 149,
+            [str(user.id), str(stranger.id)],
+        ),
+    )
+    alive = (
+        "SELECT count(*), min(created_at) FROM sessions WHERE revoked_at IS NULL AND user_id = %s"
+    )
+    for left, ended in ((MOST_SESSIONS + 50, 100), (MOST_SESSIONS, 51), (MOST_SESSIONS, 1)):
+        with storage.write(CONTEXT) as uow:
+            assert len(uow.sessions.insert(new_session(user.id))) == ended
+            uow.commit()
+        assert query(owner_url, alive, (str(user.id),))[0][0] == left
+    oldest = query(owner_url, alive, (str(user.id),))[0][1]
+    assert oldest == START - (MOST_SESSIONS - 3) * timedelta(milliseconds=1)
+    assert query(owner_url, alive, (str(stranger.id),))[0][0] == MOST_SESSIONS + 149
+
+
+def test_a_login_waits_for_nobody_who_ends_its_surplus(
+    storage: PostgresStorage, owner_url: str
+) -> None:
+    """Two that end many sessions in different orders would lock each other."""
+    user = insert_user(storage)
+    made = [
+        insert_session(storage, user.id, started=START + number * SECOND)
+        for number in range(MOST_SESSIONS)
+    ]
+    with storage.write(CONTEXT) as other:
+        assert other.sessions.revoke(
+            made[0].id, user_id=user.id, reason=RevokeReason.LOGOUT, now=START
+        )
+        with storage.write(CONTEXT) as uow:
+            late = START + timedelta(minutes=30)
+            assert uow.sessions.insert(new_session(user.id, started=late)) == []
+            uow.commit()

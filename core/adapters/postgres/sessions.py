@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
-from core.adapters.postgres.lookups import Lookup
+from core.adapters.postgres.lookups import Lookup, array
 from core.adapters.postgres.principals import covered_by_later_epoch
 from core.adapters.postgres.tables import recovery_epochs, sessions, users
-from core.domain.session import RevokeReason, Session
+from core.domain.session import MOST_SESSIONS, RevokeReason, Session
 
 _COLUMNS = (
     sessions.c.id,
@@ -53,7 +53,51 @@ def _session(row: Sequence[Any]) -> Session:
     )
 
 
-_INSERT = insert(sessions)
+# Some at a time: an account may have far more from before there was a bound.
+_SURPLUS_AT_ONCE = 100
+_beyond = (
+    select(sessions.c.id)
+    .where(sessions.c.user_id == bindparam("owner"), sessions.c.revoked_at.is_(None))
+    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+    # The new one is not among them yet.
+    .offset(MOST_SESSIONS - 1)
+    .limit(_SURPLUS_AT_ONCE)
+)
+# Whoever has one locked may be ending them all: to wait for each other would be a deadlock.
+_surplus = (
+    select(sessions.c.id)
+    .where(sessions.c.id.in_(_beyond))
+    .with_for_update(skip_locked=True)
+    .cte("surplus")
+)
+_ended = (
+    update(sessions)
+    .where(sessions.c.id == _surplus.c.id)
+    .values(revoked_at=bindparam("now"), revoke_reason=RevokeReason.SURPLUS)
+    .returning(sessions.c.id)
+    .cte("ended")
+)
+_NEW = (
+    "id",
+    "user_id",
+    "client_id",
+    "user_agent",
+    "address",
+    "amr",
+    "epoch",
+    "generation",
+    "authenticated_at",
+    "created_at",
+    "last_used_at",
+    "expires_at",
+    "absolute_expires_at",
+)
+# Parameters with names of columns would be set in the UPDATE as well.
+_INSERT = (
+    insert(sessions)
+    .values({name: bindparam(f"new_{name}") for name in _NEW})
+    .returning(array(select(_ended.c.id)))
+)
 _GET = Lookup(select(*_COLUMNS).where(sessions.c.id == bindparam("session_id")), _session)
 # The successor belongs to the present epoch: it was made after whatever that epoch refuses.
 _present_epoch = select(func.max(recovery_epochs.c.epoch)).scalar_subquery()
@@ -113,26 +157,18 @@ class PostgresSessions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def insert(self, session: Session) -> None:
-        self._connection.execute(
+    def insert(self, session: Session) -> Sequence[UUID]:
+        values = {f"new_{name}": getattr(session, name) for name in _NEW}
+        ended: Sequence[UUID] = self._connection.execute(
             _INSERT,
             {
-                "id": session.id,
-                "user_id": session.user_id,
-                "client_id": session.client_id,
-                "user_agent": session.user_agent,
-                "address": session.address,
-                "amr": list(session.amr),
-                "epoch": session.epoch,
-                "generation": session.generation,
-                "rotated_at": session.rotated_at,
-                "authenticated_at": session.authenticated_at,
-                "created_at": session.created_at,
-                "last_used_at": session.last_used_at,
-                "expires_at": session.expires_at,
-                "absolute_expires_at": session.absolute_expires_at,
+                **values,
+                "new_amr": list(session.amr),
+                "owner": session.user_id,
+                "now": session.created_at,
             },
-        )
+        ).scalar_one()
+        return ended
 
     def get(self, session_id: UUID) -> Session | None:
         return _GET.one(self._connection, session_id=session_id)
