@@ -22,8 +22,10 @@ _UP = (
     "DROP INDEX CONCURRENTLY IF EXISTS ix_audit_events_type_id",
     "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_audit_events_type_id ON audit_events (type, id)",
     "DROP INDEX CONCURRENTLY IF EXISTS ix_outbox_parked",
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_outbox_parked ON outbox (parked_at, id)"
-    " WHERE parked_at IS NOT NULL",
+    """
+    CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_outbox_parked
+        ON outbox (parked_at, id) WHERE parked_at IS NOT NULL
+    """,
 )
 _DOWN = (
     "DROP INDEX CONCURRENTLY IF EXISTS ix_outbox_parked",
