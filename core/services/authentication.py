@@ -75,7 +75,7 @@ class Authentication:
             TooManyRequests, Overloaded
         """
         email, username = _identify(identifier)
-        typed_name = email or username or ""
+        typed_name = _typed(email, username)
         self._refuse_again(context, typed_name)
         with self.throttling.turns.taking() as take:
             candidate, buckets = self._admit(context, take, email=email, username=username)
@@ -117,7 +117,7 @@ class Authentication:
         email: str | None,
         username: str | None,
     ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
-        typed_name = email or username or ""
+        typed_name = _typed(email, username)
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -129,7 +129,7 @@ class Authentication:
             # A sign-up has no counter of its own: each new one would begin anew, and only where
             # there is no account.
             known = candidate is not None and candidate.kind is AccountKind.USER
-            account = str(candidate.id) if candidate and known else f"typed:{typed_name}"
+            account = str(candidate.id) if candidate and known else typed_name
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
@@ -238,6 +238,11 @@ class Authentication:
                     type=EventType.SESSION_REVOKED, actor=user_id, subject=user_id, details=details
                 )
             )
+
+
+def _typed(email: str | None, username: str | None) -> str:
+    """What was named, told apart from the id of an account: anybody may type one."""
+    return f"typed:{email or username or ''}"
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

@@ -105,6 +105,16 @@ def test_a_stolen_token_gives_no_more_guesses_than_none(people: People, client: 
     assert metric(client, _COUNT) == statements + 5
 
 
+def test_the_id_of_a_user_is_no_name_to_guess_at(people: People, client: Client) -> None:
+    """Guesses at it, from the owner's own address, keep the owner from no password change."""
+    person = people.verified()
+    token = people.log_in(person).access
+    user_id = client.request("GET", "/v1/users/me", token=token).json()["id"]
+    assert [guess(client, user_id) for _ in range(12)] == [401] * 10 + [429] * 2
+    body = {"current_password": person.password, "new_password": "an entirely different sentence"}
+    assert client.request("POST", "/v1/users/me/password", json=body, token=token).status == 204
+
+
 def test_a_code_out_of_thin_air_costs_no_hash(client: Client) -> None:
     """Else whoever makes up reset links would keep everybody's logins waiting."""
     hashes = metric(client, _HASHES)
@@ -165,8 +175,8 @@ def test_a_refusal_is_over_when_the_database_says_so(core: Core) -> None:
     refusals = process.authentication.throttling.refusals
     now = core.clock.now()
     ends = now + timedelta(seconds=refused.value.retry_after)
-    assert refusals.find(email, where, now=ends - timedelta(seconds=2)) is not None
-    assert refusals.find(email, where, now=ends) is None
+    assert refusals.find(f"typed:{email}", where, now=ends - timedelta(seconds=2)) is not None
+    assert refusals.find(f"typed:{email}", where, now=ends) is None
 
 
 def test_what_another_version_remembered_refuses_nobody(core: Core, email: str) -> None:
