@@ -10,6 +10,7 @@ import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.access import BUILT_IN_ROLES
+from core.domain.user import UserStatus
 from core.errors import NotFound
 from core.ports.storage import SigningKey
 from tests.support.clock import START
@@ -52,6 +53,45 @@ def test_a_role_that_does_not_exist_is_not_found(storage: PostgresStorage) -> No
             uow.access.grant(user.id, "emperor", granted_by=None, now=START)
         assert uow.access.grant(user.id, "auditor", granted_by=None, now=START)
         uow.commit()
+
+
+def test_only_an_active_user_has_permissions_that_count(storage: PostgresStorage) -> None:
+    """And nobody whom there is not; `permissions` tells of whoever holds roles."""
+    active, closed = insert_user(storage), insert_user(storage, status=UserStatus.SUSPENDED)
+    with storage.write(CONTEXT) as uow:
+        for user in (active, closed):
+            uow.access.grant(user.id, "auditor", granted_by=None, now=START)
+            assert uow.access.permissions(user.id) == {"audit:read"}
+        assert uow.access.locked_permissions(active.id) == {"audit:read"}
+        assert uow.access.locked_permissions(closed.id) == frozenset()
+        assert uow.access.locked_permissions(IDS.new()) == frozenset()
+        uow.commit()
+
+
+def test_locked_permissions_stay_until_the_end(storage: PostgresStorage) -> None:
+    """Others may lock them too; whoever takes a role away waits."""
+    user = insert_user(storage)
+    with storage.write(CONTEXT) as uow:
+        uow.access.grant(user.id, "auditor", granted_by=None, now=START)
+        uow.commit()
+
+    def revoke() -> bool:
+        with storage.write(CONTEXT) as uow:
+            revoked = uow.access.revoke(user.id, "auditor", now=LATER)
+            uow.commit()
+        return revoked
+
+    with ThreadPoolExecutor(1) as threads:
+        with storage.write(CONTEXT) as one, storage.write(CONTEXT) as other:
+            for uow in (one, other):
+                assert uow.access.locked_permissions(user.id) == {"audit:read"}
+            revoking = threads.submit(revoke)
+            with pytest.raises(TimeoutError):
+                revoking.result(timeout=0.3)
+            assert one.access.permissions(user.id) == {"audit:read"}
+        assert revoking.result(timeout=5)
+    with storage.write(CONTEXT) as uow:
+        assert uow.access.locked_permissions(user.id) == frozenset()
 
 
 def test_the_first_erasure_request_sets_the_date(storage: PostgresStorage) -> None:
