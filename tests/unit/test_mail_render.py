@@ -115,6 +115,13 @@ def test_the_text_part_fits_a_terminal(template: MailTemplate) -> None:
         assert "https://" not in line or " " not in line
 
 
+def test_a_closed_account_may_have_been_closed_by_either() -> None:
+    """Administrators delete users too, who then must not be told that they did it."""
+    mail = words(MailTemplate.ACCOUNT_DEACTIVATED)
+    for each in (mail.text, mail.html):
+        assert "done by the people who run Example" in " ".join(each.split())
+
+
 @every_template
 def test_the_subject_is_one_line_that_names_the_service(template: MailTemplate) -> None:
     """A subject tells what it is about and who sent it."""
