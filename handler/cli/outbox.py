@@ -37,7 +37,13 @@ Examples:
   user-api outbox list --limit 1000 --json
 """,
 )
-@click.option("--limit", default=_SHOWN, show_default=True, type=click.IntRange(1, 10_000))
+@click.option(
+    "--limit",
+    default=_SHOWN,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Messages at the most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(limit: int, as_json: bool) -> None:
     """List parked messages, those given up last first: which mail, and why.

@@ -98,12 +98,15 @@ def test_a_healthy_production_is_ok_from_first_to_last(patient: Patient, tmp_pat
 
 def test_a_wrong_configuration_still_gives_a_whole_report(patient: Patient) -> None:
     """Each fault by its variable, and whatever does not depend on it is looked at all the same."""
-    code, checks = patient.report(REQUEST_TIMEOUT="soon", MAIL_URL="", SECRET_KEY="short")
+    code, checks = patient.report(
+        REQUEST_TIMEOUT="soon", MAIL_URL="", SECRET_KEY="short", REDIS_URL="localhost:6379"
+    )
     assert code == 1
     told = checks["configuration"]["detail"]
-    assert all(name in told for name in ("REQUEST_TIMEOUT", "MAIL_URL", "SECRET_KEY"))
+    assert all(name in told for name in ("REQUEST_TIMEOUT", "MAIL_URL", "SECRET_KEY", "REDIS_URL"))
     assert "soon" not in told
     assert checks["mail"]["detail"] == "needs MAIL_URL"
+    assert checks["redis"]["detail"] == "needs REDIS_URL"
     assert checks["signing_keys"]["detail"] == "needs SECRET_KEY"
     for name in ("database", "application_role", "outbox", "hashing"):
         assert checks[name]["status"] == "ok", checks[name]
@@ -185,6 +188,7 @@ def test_a_closed_port_is_named_as_such(patient: Patient) -> None:
         port = gone.getsockname()[1]
     _, checks = patient.report(DATABASE_URL=f"postgresql://user_api@127.0.0.1:{port}/user_api")
     assert "refused" in checks["database"]["detail"]
+    assert f"127.0.0.1:{port}/" in checks["database"]["detail"]
     assert "host and port" in checks["database"]["remedy"]
     assert skipped(checks)
 

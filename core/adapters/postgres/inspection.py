@@ -120,7 +120,8 @@ class PostgresInspection:
         self._engine = create_engine(settings)
         url = self._engine.url
         host = url.host or url.query.get("host", "localhost")
-        self._where = f"{url.username or 'nobody'} at {host}/{url.database or ''}"
+        place = host if url.port is None else f"{host}:{url.port}"
+        self._where = f"{url.username or 'nobody'} at {place}/{url.database or ''}"
         self._clock = clock
 
     def server(self) -> ServerFacts:

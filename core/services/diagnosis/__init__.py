@@ -77,7 +77,11 @@ class Diagnosis:
                 variables=_VARIABLES.get(name, ("DATABASE_URL",)),
                 needs=needs,
             )
-        yield _Step("redis", lambda: operation.redis(self.open_accelerator()))
+        yield _Step(
+            "redis",
+            lambda: operation.redis(self.open_accelerator()),
+            variables=("REDIS_URL",),
+        )
         yield _Step("mail", lambda: operation.mail(self.open_mailer()), variables=("MAIL_URL",))
         yield _Step("hashing", lambda: operation.hashing(self.hasher, examined.settings))
 

@@ -101,8 +101,8 @@ def clock(reading: ClockReading) -> Finding:
     ours = reading.asked_at + reading.round_trip / 2
     difference = reading.server - ours
     seconds = difference.total_seconds()
-    detail = f"this machine's is {abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead'}"
-    detail += f" of the database's (within {reading.round_trip.total_seconds() / 2:.3f} s)"
+    detail = f"this machine's is {abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead of'}"
+    detail += f" the database's (within {reading.round_trip.total_seconds() / 2:.3f} s)"
     remedy = "synchronise both clocks by NTP (chrony, systemd-timesyncd): tokens depend on them"
     if abs(difference) > CLOCK_FAILURE:
         return fail(detail, remedy)
