@@ -34,13 +34,15 @@ from handler.http.problem_types import (
 )
 
 DESCRIPTION = """\
-Accounts, log-in and sessions of people, for the services of one company.
+Accounts, log-in, sessions and roles of people, for the services of one company.
 
 - Bodies are JSON in UTF-8; unknown fields are refused. Times are RFC 3339 in UTC, ids UUIDs.
 - Errors are problems (RFC 9457). The `type` of each leads to a page that explains it.
 - Every answer has an `X-Request-Id` (the request's own, if it had one) and a W3C `traceparent`.
 - Resources that change have an `ETag`; `If-Match` keeps changes from overwriting each other.
 - `Idempotency-Key` makes it safe to repeat a request that creates or sends something.
+- Lists come in pages: send `next_cursor` as `cursor`, with the same filters, until it is null.
+- Each operation of administration names the scope that it needs: permissions of the user's roles.
 - HEAD is answered wherever GET is.
 """
 

@@ -67,7 +67,10 @@ def suspend_user(call: Suspender, user_id: UUID, key: OptionalKey) -> Response:
 
 @router.post(_ONE + "/reactivate", openapi_extra=_PARAMETERS, responses=_USER)
 def reactivate_user(call: Suspender, user_id: UUID, key: OptionalKey) -> Response:
-    """Let a suspended or deactivated user in again. An erasure that is due is cancelled."""
+    """Let a suspended or deactivated user in again.
+
+    An erasure that is due is cancelled, which takes the scope `users:delete` too.
+    """
     return _changed(call, key, user_id, call.core.lifecycle.reactivate)
 
 

@@ -211,7 +211,10 @@ def read_user(call: Reader, user_id: UUID) -> Response:
     },
 )
 def change_user(call: Writer, user_id: UUID, body: UserPatch) -> Response:
-    """Change a user. With If-Match only if nobody else did in between."""
+    """Change a user. With If-Match only if nobody else did in between.
+
+    A new address is unverified, and lets nobody in until its owner follows the link mailed there.
+    """
     changed = call.core.administration.change(
         call.context(),
         call.principal,
