@@ -36,18 +36,22 @@ class Check:
 
 
 def ok(detail: str) -> Finding:
+    """All is as it should be."""
     return Finding(CheckStatus.OK, detail)
 
 
 def warn(detail: str, remedy: str) -> Finding:
+    """The service works, and somebody should look."""
     return Finding(CheckStatus.WARN, detail, remedy)
 
 
 def fail(detail: str, remedy: str) -> Finding:
+    """Something does not work until it is mended."""
     return Finding(CheckStatus.FAIL, detail, remedy)
 
 
 def skip(detail: str, remedy: str) -> Finding:
+    """Nothing could be looked at, because of something else."""
     return Finding(CheckStatus.SKIP, detail, remedy)
 
 
