@@ -16,7 +16,7 @@ help: ## List the targets
 run: .venv/.run ## Start the service with its own PostgreSQL on port 3000 (Ctrl-C stops all of it)
 	@exec $(BIN)/user-api dev $(ARGS)
 
-demo: .venv/.run ## Play the first story over HTTP against a running service (URL=...)
+demo: .venv/.run ## Play sign-up to logout over HTTP against a running service (URL=...)
 	@exec $(BIN)/python scripts/demo.py $(URL)
 
 test: .venv/.dev ## Unit, contract, conformance and migration tests, with coverage
