@@ -60,13 +60,12 @@ class UserQuery:
         """Raises InvalidInput at `pointer` with `/q`, `/email`, `/created_after` or
         `/created_before` behind it."""
         errors = []
-        if search is not None and not (
-            SHORTEST_SEARCH <= len(search) <= LONGEST_SEARCH and printable(search)
-        ):
+        if search is not None and not _searchable(search):
             errors.append(
                 FieldError(
                     f"{pointer}/q",
-                    f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters",
+                    f"must be {SHORTEST_SEARCH} to {LONGEST_SEARCH} visible characters, "
+                    "two of them letters or digits",
                 )
             )
         errors += [

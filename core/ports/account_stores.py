@@ -198,7 +198,7 @@ class AccessStore(Protocol):
         ...
 
     def keeps_an_administrator(self) -> bool:
-        """Whether an active user holds the role admin.
+        """Whether an active user with a verified address holds the role admin.
 
         Two statements: transactions that ask wait for each other until they end. It is asked last,
         behind the change that might have taken the last one away.

@@ -16,6 +16,7 @@ class MailTemplate(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  the name of a template
     ACCOUNT_DEACTIVATED = "account_deactivated"
     INVITATION = "invitation"
+    EMAIL_CHANGED = "email_changed"
     CHOOSE_NEW_PASSWORD = "choose_new_password"  # noqa: S105  the name of a template
 
 
@@ -26,6 +27,7 @@ MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
     MailTemplate.RESET_PASSWORD: frozenset({"link", "expires_minutes"}),
     MailTemplate.PASSWORD_CHANGED: frozenset({"reset_link"}),
     MailTemplate.ACCOUNT_DEACTIVATED: frozenset({"erasure_days"}),
+    MailTemplate.EMAIL_CHANGED: frozenset(),
     MailTemplate.INVITATION: frozenset({"link", "expires_minutes"}),
     MailTemplate.CHOOSE_NEW_PASSWORD: frozenset({"reset_link"}),
 }

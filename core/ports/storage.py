@@ -70,10 +70,15 @@ class ParkedMessage:
 
 class OutboxStore(Protocol):
     def enqueue_mail(
-        self, template: MailTemplate, *, code_id: UUID | None = None, user_id: UUID | None = None
+        self,
+        template: MailTemplate,
+        *,
+        code_id: UUID | None = None,
+        user_id: UUID | None = None,
+        event_id: UUID | None = None,
     ) -> None:
-        """The payload has the strings `template`, `code_id`, `user_id`, `request_id` and `trace_id`
-        that are known."""
+        """The payload has the strings `template`, `code_id`, `user_id`, `event_id`, `request_id`
+        and `trace_id` that are known."""
         ...
 
     def lease(
@@ -150,6 +155,10 @@ class AuditStore(Protocol):
         """Newest first, by id, strictly behind the event `after`."""
         ...
 
+    def payload(self, event_id: UUID) -> Mapping[str, object] | None:
+        """None once it was erased."""
+        ...
+
 
 class Housekeeping(Protocol):
     def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
@@ -198,8 +207,9 @@ class UnitOfWork(Stores, Protocol):
     Whatever was not committed when the `with` block ends is rolled back.
     """
 
-    def record(self, event: Event) -> None:
-        """Writes the audit row and payload now; the business metric counts after the commit."""
+    def record(self, event: Event) -> UUID:
+        """Writes the audit row and payload now, and returns the row's id; the business metric
+        counts after the commit."""
         ...
 
     def commit(self, result: object = None) -> None:

@@ -9,14 +9,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from core.config import Settings
-from core.domain.access import Permission, Principal
+from core.domain.access import ADMIN_ROLE, Permission, Principal
 from core.domain.addresses import EmailAddress
 from core.domain.codes import CodePurpose, OneTimeCode
 from core.domain.events import Event, EventType
 from core.domain.profile import check_profile, merge_patch
 from core.domain.requests import RequestContext
 from core.domain.user import NewUser, User, UserStatus
-from core.errors import InvalidInput, NotFound, StateConflict
+from core.errors import InvalidInput, LastAdministrator, NotFound, StateConflict
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets
@@ -113,6 +113,7 @@ class Administration:
         Raises:
             PermissionDenied, NotFound, VersionMismatch, PrivilegeEscalation
             InvalidInput, EmailTaken, UsernameTaken, TooManyRequests
+            LastAdministrator: until the new address is verified there would be none.
         """
         now = self.clock.now()
         with self._administered(context, principal, user_id, precondition) as (uow, user):
@@ -134,7 +135,9 @@ class Administration:
                 )
             )
             if moved is not None:
-                self._verify_anew(uow, principal, changed, moved)
+                self._verify_anew(uow, principal, user, moved)
+                if ADMIN_ROLE in changed.roles and not uow.access.keeps_an_administrator():
+                    raise LastAdministrator
             uow.commit(changed)
         return changed
 
@@ -171,7 +174,7 @@ class Administration:
     def _verify_anew(
         self, uow: UnitOfWork, principal: Principal, user: User, address: EmailAddress
     ) -> None:
-        """What was mailed to the old address opens nothing any more."""
+        """What was mailed to the old address opens nothing any more; its owner is told."""
         for purpose in CodePurpose:
             uow.codes.revoke_for_user(user.id, purpose, now=self.clock.now())
         if user.status is UserStatus.ACTIVE:
@@ -179,7 +182,17 @@ class Administration:
             lifetime = self.settings.registration_lifetime
             code = self._code(uow, user, address, CodePurpose.VERIFY_EMAIL, lifetime)
             uow.outbox.enqueue_mail(MailTemplate.VERIFY_EMAIL, code_id=code.id)
-        uow.record(Event(type=EventType.EMAIL_CHANGED, actor=principal.user.id, subject=user.id))
+        details: dict[str, object] = {"former_email": user.email, "new_email": address.value}
+        event_id = uow.record(
+            Event(
+                type=EventType.EMAIL_CHANGED,
+                actor=principal.user.id,
+                subject=user.id,
+                details=details,
+            )
+        )
+        if user.email_verified:
+            uow.outbox.enqueue_mail(MailTemplate.EMAIL_CHANGED, event_id=event_id)
 
     def _invite(self, uow: UnitOfWork, principal: Principal, user: User) -> None:
         now = self.clock.now()

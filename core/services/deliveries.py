@@ -191,6 +191,8 @@ class Deliveries:
             if code.purpose is CodePurpose.INVITATION:
                 return self._invitation_mail(uow, message, code)
             return self._verification_mail(uow, message, code)
+        if "event_id" in message.payload:
+            return self._notice_of_event(uow, message, template)
         user = uow.users.by_id(UUID(message.payload["user_id"]))
         if user is None:
             return None
@@ -202,6 +204,14 @@ class Deliveries:
             },
         }[template]
         return self._mail(message, template, user.email, variables)
+
+    def _notice_of_event(
+        self, uow: UnitOfWork, message: OutboxMessage, template: MailTemplate
+    ) -> Mail | None:
+        """To the address that an account had: it stands in the event only, until its erasure."""
+        payload = uow.audit.payload(UUID(message.payload["event_id"]))
+        former = payload and payload.get("former_email")
+        return self._mail(message, template, former, {}) if isinstance(former, str) else None
 
     def _reset_mail(
         self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from uuid import UUID
 
 from core.domain.access import Permission, Principal
@@ -18,6 +19,9 @@ Precondition = Callable[[int], object]
 """Is told the current version, and raises VersionMismatch when it is not the expected one."""
 
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 @contextmanager
 def guarded(
     storage: Storage,
@@ -26,13 +30,16 @@ def guarded(
     permission: Permission,
     *,
     subject: UUID | None = None,
+    tried: Mapping[str, str] = _NOTHING,
 ) -> Iterator[UnitOfWork]:
     """A unit of work for whoever holds `permission`, and keeps what they hold until it ends.
+
+    `tried` is what the audit row of a denial tells beside the permission.
 
     Raises:
         PermissionDenied, PrivilegeEscalation
     """
-    with _audited(storage, context, principal, permission, subject=subject) as uow:
+    with _audited(storage, context, principal, permission, subject=subject, tried=tried) as uow:
         _confirm(uow, principal)
         yield uow
 
@@ -46,14 +53,17 @@ def administered(
     *,
     user_id: UUID,
     precondition: Precondition,
+    tried: Mapping[str, str] = _NOTHING,
 ) -> Iterator[tuple[UnitOfWork, User]]:
     """A unit of work on one user, who is locked in it; so is what the caller holds.
+
+    `tried` as in `guarded`.
 
     Raises:
         PermissionDenied, NotFound, VersionMismatch
         PrivilegeEscalation: the user holds a permission that the caller does not.
     """
-    with _audited(storage, context, principal, permission, subject=user_id) as uow:
+    with _audited(storage, context, principal, permission, subject=user_id, tried=tried) as uow:
         # The credential's row first, as a login and a new password do; else they could deadlock.
         uow.credentials.password_hash(user_id)
         user = _locked(uow, principal, user_id)
@@ -73,6 +83,7 @@ def _audited(
     permission: Permission,
     *,
     subject: UUID | None,
+    tried: Mapping[str, str],
 ) -> Iterator[UnitOfWork]:
     """Refuses whoever lacks `permission`. A refusal by what only the unit of work could tell is
     audited in a transaction of its own, as everything else is rolled back."""
@@ -85,7 +96,7 @@ def _audited(
             type=EventType.ACCESS_DENIED,
             actor=principal.user.id,
             subject=subject,
-            details={"permission": permission.value},
+            details={"permission": permission.value, **tried},
         )
         with storage.write(replace(context, idempotency=None)) as uow:
             uow.record(denied)

@@ -137,7 +137,7 @@ class Lifecycle:
                 _record(uow, EventType.USER_DEACTIVATED, principal, user)
             if not uow.erasures.pending(user_id):
                 _record(uow, EventType.ERASURE_REQUESTED, principal, user)
-                uow.outbox.enqueue_mail(MailTemplate.ACCOUNT_DEACTIVATED, user_id=user_id)
+                self._tell(uow, user, now)
             due_at = uow.erasures.request(
                 user_id, now=now, due_at=now + self.settings.erasure_grace
             )
@@ -211,6 +211,12 @@ class Lifecycle:
             user_id=user_id,
             precondition=precondition,
         )
+
+    def _tell(self, uow: UnitOfWork, user: User, now: datetime) -> None:
+        """Of the deletion, which goes on without a mail to an address that had too many of ours."""
+        mails = self.throttling.mails("delete", EmailAddress.parse(user.email).normalised)
+        if user.email_verified and uow.throttles.charge([mails], now=now) is None:
+            uow.outbox.enqueue_mail(MailTemplate.ACCOUNT_DEACTIVATED, user_id=user.id)
 
     def _close(self, uow: UnitOfWork, user: User, status: UserStatus, reason: RevokeReason) -> User:
         now = self.clock.now()

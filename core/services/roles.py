@@ -53,7 +53,9 @@ class Roles:
     ) -> Role:
         """Raises PermissionDenied, InvalidInput, RoleTaken or PrivilegeEscalation."""
         now = self.clock.now()
-        with guarded(self.storage, context, principal, Permission.ROLES_WRITE) as uow:
+        with guarded(
+            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        ) as uow:
             check_role(name=name, description=description, permissions=permissions)
             _require_held(principal, permissions)
             role = Role(
@@ -86,7 +88,9 @@ class Roles:
             PermissionDenied, NotFound, RoleBuiltIn, InvalidInput, VersionMismatch
             PrivilegeEscalation: the role has, or would have, a permission that the caller has not.
         """
-        with guarded(self.storage, context, principal, Permission.ROLES_WRITE) as uow:
+        with guarded(
+            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        ) as uow:
             role = _changeable(uow, principal, name, precondition)
             check_role(description=description, permissions=permissions or ())
             wanted = role.permissions if permissions is None else frozenset(permissions)
@@ -114,7 +118,9 @@ class Roles:
     ) -> None:
         """Raises PermissionDenied, NotFound, RoleBuiltIn, RoleInUse, VersionMismatch or
         PrivilegeEscalation."""
-        with guarded(self.storage, context, principal, Permission.ROLES_WRITE) as uow:
+        with guarded(
+            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        ) as uow:
             role = _changeable(uow, principal, name, precondition)
             if not uow.access.delete_role(name, expected_version=role.version):
                 raise VersionMismatch
@@ -136,7 +142,7 @@ class Roles:
             PermissionDenied, NotFound, VersionMismatch
             PrivilegeEscalation: the user, or the role, has a permission that the caller has not.
         """
-        with self._administered(context, principal, user_id, precondition) as (uow, found):
+        with self._administered(context, principal, user_id, name, precondition) as (uow, found):
             user = found
             role = _grantable(uow, principal, name)
             granted = uow.access.grant(
@@ -163,7 +169,7 @@ class Roles:
             PermissionDenied, NotFound, VersionMismatch, LastAdministrator
             PrivilegeEscalation: the user, or the role, has a permission that the caller has not.
         """
-        with self._administered(context, principal, user_id, precondition) as (uow, found):
+        with self._administered(context, principal, user_id, name, precondition) as (uow, found):
             user = found
             role = _grantable(uow, principal, name)
             if uow.access.revoke(user_id, name, now=self.clock.now()):
@@ -179,6 +185,7 @@ class Roles:
         context: RequestContext,
         principal: Principal,
         user_id: UUID,
+        name: str,
         precondition: Precondition,
     ) -> AbstractContextManager[tuple[UnitOfWork, User]]:
         return administered(
@@ -188,6 +195,7 @@ class Roles:
             Permission.ROLES_GRANT,
             user_id=user_id,
             precondition=precondition,
+            tried=_tried(name),
         )
 
 
@@ -221,6 +229,10 @@ def _changeable(
     _require_held(principal, role.permissions)
     precondition(role.version)
     return role
+
+
+def _tried(name: str) -> dict[str, str]:
+    return {"role": name} if is_role_name(name) else {}
 
 
 def _require_held(principal: Principal, permissions: Collection[str]) -> None:

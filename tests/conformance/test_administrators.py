@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.clients import Answer, Client
+from tests.support.people import random_email
 from tests.support.staff import Member, Staff
 from tests.support.storage import query
 
@@ -115,6 +116,17 @@ def test_the_last_administrator_cannot_leave(
     staff.person("admin")
     assert client.request("DELETE", "/v1/users/me", token=staff.admin.token).status == 202
     assert active_administrators(superuser_url) == 1
+
+
+def test_the_last_administrator_keeps_an_address_that_works(client: Client, staff: Staff) -> None:
+    """A slip in the address would lock out the only one who could mend it."""
+    staff.alone(staff.admin)
+    path = f"/v1/users/{staff.admin.id}"
+    body = {"email": random_email()}
+    answer = client.request("PATCH", path, json=body, token=staff.admin.token)
+    assert (answer.status, answer.problem) == (409, "last-administrator")
+    staff.person("admin")
+    assert client.request("PATCH", path, json=body, token=staff.admin.token).status == 200
 
 
 @pytest.mark.parametrize(("method", "action"), CLOSING)

@@ -14,7 +14,7 @@ from tests.support.storage import query
 
 ROLES = "/v1/roles"
 DENIED = (
-    "SELECT actor::text, subject, payload->>'permission' FROM audit_events"
+    "SELECT actor::text, subject, payload->>'permission', payload->>'role' FROM audit_events"
     " JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND request_id = %s"
 )
 ROLE_ROWS = (
@@ -39,8 +39,9 @@ class Climber:
         request_id = secrets.token_hex(8)
         answer = self.ask(method, path, headers=[("x-request-id", request_id)], **sent)
         assert (answer.status, answer.problem) == (403, "privilege-escalation"), answer.body
+        name = sent["json"]["name"] if method == "POST" else path.rpartition("/")[2]
         denied = query(self.superuser_url, DENIED, (request_id,))
-        assert denied == [(self.member.id, None, "roles:write")]
+        assert denied == [(self.member.id, None, "roles:write", name)]
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ EXEMPTIONS = (
     Exemption(
         problem="invalid-input",
         fault="/description must have at most 500 visible characters"
-        "|/(query/)?q must be 3 to 200 visible characters",
-        reason="control characters are refused, which the schema leaves out",
+        "|/(query/)?q must be 3 to 200 visible characters, two of them letters or digits",
+        reason="which characters are refused is left out of the schema",
     ),
     Exemption(
         problem="invalid-input",

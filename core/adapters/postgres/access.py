@@ -81,6 +81,8 @@ _ADMINISTERED = select(
         user_roles.c.role == ADMIN_ROLE,
         user_roles.c.user_id == users.c.id,
         users.c.status == UserStatus.ACTIVE,
+        # Else the next login would be refused.
+        users.c.email_verified,
     )
 )
 

@@ -144,13 +144,19 @@ class PostgresOutbox:
         self._ids = ids
 
     def enqueue_mail(
-        self, template: MailTemplate, *, code_id: UUID | None = None, user_id: UUID | None = None
+        self,
+        template: MailTemplate,
+        *,
+        code_id: UUID | None = None,
+        user_id: UUID | None = None,
+        event_id: UUID | None = None,
     ) -> None:
         context = self._context
         references = {
             "template": template,
             "code_id": code_id and str(code_id),
             "user_id": user_id and str(user_id),
+            "event_id": event_id and str(event_id),
             "request_id": context and context.request_id,
             "trace_id": context and context.trace_id,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -52,6 +52,10 @@ _CONDITIONS = {
     ),
     "next": (audit_events.c.id < bindparam("last_id"),),
 }
+_PAYLOAD: Lookup[Mapping[str, object]] = Lookup(
+    select(audit_payloads.c.payload).where(audit_payloads.c.event_id == bindparam("event")),
+    lambda row: row[0],
+)
 
 
 def _entry(row: Sequence[Any]) -> AuditEntry:
@@ -94,6 +98,9 @@ class PostgresAudit:
             given["next"] = {"last_id": after}
         parameters = {name: value for each in given.values() for name, value in each.items()}
         return _lookup(tuple(given)).all(self._connection, **parameters, limit=limit)
+
+    def payload(self, event_id: UUID) -> Mapping[str, object] | None:
+        return _PAYLOAD.one(self._connection, event=event_id)
 
 
 def _first_id(moment: datetime, slack: timedelta) -> UUID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -111,15 +112,17 @@ class PostgresUnitOfWork(PostgresStores):
         self._claim = claim
         self._recorded: list[Event] = []
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event) -> UUID:
+        event_id = self._ids.new()
         insert_event(
             self._connection,
             event,
-            event_id=self._ids.new(),
+            event_id=event_id,
             context=self._write_context,
             now=self._clock.now(),
         )
         self._recorded.append(event)
+        return event_id
 
     def commit(self, result: object = None) -> None:
         if self._claim is not None:

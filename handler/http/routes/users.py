@@ -63,7 +63,10 @@ _ONE = _PATH + "/{user_id:uuid}"
 _LIST_REFUSALS = refusals(InvalidInput, InvalidCursor, PermissionDenied)
 _WRITE_REFUSALS = refusals(NotFound, PermissionDenied, PrivilegeEscalation, VersionMismatch)
 
-_Q = "A part of address, username or one of the names; at least 3 characters."
+_Q = (
+    "A part of address, username or one of the names; at least 3 characters, two of them letters "
+    "or digits."
+)
 _EMAIL = "The whole address."
 _AFTER = "Created at this time or later."
 _BEFORE = "Created before this time."
@@ -207,7 +210,7 @@ def read_user(call: Reader, user_id: UUID) -> Response:
     responses={
         200: {"model": UserBody, "headers": VERSIONED},
         **_WRITE_REFUSALS,
-        **refusals(EmailTaken, UsernameTaken, TooManyRequests),
+        **refusals(EmailTaken, UsernameTaken, LastAdministrator, TooManyRequests),
     },
 )
 def change_user(call: Writer, user_id: UUID, body: UserPatch) -> Response:
