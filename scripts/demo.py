@@ -1,4 +1,4 @@
-"""`make demo`: plays the first story against a running service and shows every request and answer.
+"""`make demo`: plays sign-up to logout against a running service, showing requests and answers.
 
 Usage: demo.py [URL] [--email ADDRESS]     (URL is http://127.0.0.1:3000 if not given)
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="demo", description="Plays the first story over HTTP.")
+    parser = argparse.ArgumentParser(prog="demo", description="Plays sign-up to logout over HTTP.")
     parser.add_argument("url", nargs="?", default=_DEFAULT_URL)
     parser.add_argument("--email", help="play as this verified account; password in STORY_PASSWORD")
     options = parser.parse_args()
