@@ -57,8 +57,13 @@ def dev(host: str, port: int, data: Path) -> int:
     with _ended_by_signals() as ended:
         try:
             return _run(host, port, data, started, ended)
-        except KeyboardInterrupt:
+        except _EndedBySignal:
             return 0
+
+
+class _EndedBySignal(BaseException):
+    """Not KeyboardInterrupt: one that passes through `exec`, with which dataclasses are made, has
+    Python kill itself by SIGINT at its end, even when it was caught."""
 
 
 def _run(host: str, port: int, data: Path, started: float, ended: threading.Event) -> int:
@@ -82,7 +87,7 @@ def _run(host: str, port: int, data: Path, started: float, ended: threading.Even
         if ended.is_set():
             # Python drops an exception that is raised in a callback, such as of a garbage
             # collection or an import: the signal came in one.
-            raise KeyboardInterrupt
+            raise _EndedBySignal
         return 0 if service.serve(listener, started=started) else 130
 
 
@@ -105,7 +110,7 @@ def _environment(folder: DataFolder, *, host: str, port: int) -> dict[str, str]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[threading.Event]:
-    """Each way to end a process is a KeyboardInterrupt, so that PostgreSQL is always stopped.
+    """Each way to end a process is one exception, so that PostgreSQL is always stopped.
 
     The event tells that there was one, even if the exception got lost.
     """
@@ -113,7 +118,7 @@ def _ended_by_signals() -> Iterator[threading.Event]:
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         ended.set()
-        raise KeyboardInterrupt
+        raise _EndedBySignal
 
     wanted = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
