@@ -113,6 +113,7 @@ def test_guessing_ends_before_hashing(people: People) -> None:
     assert 0 < int(answer.header("retry-after") or 0) <= 900
 
 
+@pytest.mark.slow
 def test_an_attack_never_locks_the_owner_out(people: People, client: Client) -> None:
     """Where the owner has logged in before stays open, whatever strangers do."""
     person = people.verified()

@@ -163,6 +163,7 @@ def labels_of(found: Series) -> set[str]:
     return {text for name, labels in found if name.startswith("http_") for _, text in labels}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_made_up_paths_and_methods_make_no_series_on_the_server(
     own_server: ServerProcess,
@@ -188,6 +189,7 @@ def test_made_up_paths_and_methods_make_no_series_on_the_server(
     assert process.memory_info().rss - memory < 20_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_made_up_paths_and_methods_make_no_series_on_lambda(lambda_client: LambdaClient) -> None:
     """The same for the function, whose events can hold any method at all."""

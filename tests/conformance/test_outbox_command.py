@@ -89,6 +89,7 @@ def test_parked_mails_are_listed_and_sent_after_all(place: Place) -> None:
     assert email in mail.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_killed_workers_mail_is_sent_when_its_lease_has_run_out(place: Place) -> None:
     """And not before: by another worker, which waits for it in seconds and not for a human."""
     email = place.owe()

@@ -55,6 +55,7 @@ def asked(standby: Standby) -> Counter[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_worker_waits_for_the_promotion_and_then_sends(tmp_path: Path) -> None:
     """Until then it asks once per growing pause and does nothing else; so does the Lambda job."""
