@@ -94,14 +94,18 @@ class OutboxState:
     parked: int
 
 
-class Metrics(Protocol):
-    """Counters by the names of the source design; label values are bounded by the callers."""
+class RequestMetrics(Protocol):
+    """What the HTTP layers count."""
 
     def request_started(self) -> None: ...
 
     def request_finished(self, *, method: str, path: str, status: int, seconds: float) -> None:
         """`path` is the route template, `__unmatched__` when there is none."""
         ...
+
+
+class Metrics(RequestMetrics, Protocol):
+    """Counters by the names of the source design; label values are bounded by the callers."""
 
     def query(self, *, operation: str, table: str, seconds: float) -> None: ...
 

@@ -32,7 +32,7 @@ SETTINGS = Settings.from_environ(
 
 @dataclass
 class Seen:
-    """What a Metrics was told; a port with one shipped implementation, watched from here."""
+    """What the layers count, watched from here."""
 
     started: int = 0
     finished: list[tuple[str, str, int]] = field(default_factory=list)
@@ -44,30 +44,6 @@ class Seen:
     def request_finished(self, *, method: str, path: str, status: int, seconds: float) -> None:
         self.finished.append((method, path, status))
         self.seconds.append(seconds)
-
-    def query(self, *, operation: str, table: str, seconds: float) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def delivery(self, outcome: str) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def outbox(self, state: object) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def watch_pool(self, state: object) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def event(self, event_type: str) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def hashing_started(self) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def hashing_finished(self, *, computed: bool) -> None:
-        raise AssertionError("the layers have no business with this")
-
-    def exposition(self) -> tuple[str, bytes]:
-        raise AssertionError("the layers have no business with this")
 
 
 async def _problem(request: Request, error: Any) -> Response:

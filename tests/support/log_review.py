@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.log_lines import VALIDATOR
 from tests.support.people import PASSWORD
 
 _LOGS: set[Path] = set()
+_STREAMS = ExitStack()
 _SHOWN = 20
 
 # What a start that was refused says on standard error, in one line.
@@ -47,7 +49,10 @@ def review_this_process(log: Path) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, JsonLines):
             # Unbuffered, or a test that is killed would leave half of a line.
-            handler.setStream(log.open("a", encoding="utf-8", buffering=1))
+            stream = log.open("a", encoding="utf-8", buffering=1)
+            # Kept open: others who set up a log drop the handler with it.
+            _STREAMS.enter_context(stream)
+            handler.setStream(stream)
             review(log)
             return
     raise AssertionError("the handler has not set up its log")
@@ -76,7 +81,8 @@ def faults(text: str) -> Iterator[str]:
 @pytest.fixture(scope="session", autouse=True)
 def logs_are_reviewed() -> Iterator[None]:
     """Set up before everything else, so that it ends when every process of the session has."""
-    yield
+    with _STREAMS:
+        yield
     found = [
         f"{log.name}: {fault}"
         for log in sorted(_LOGS)

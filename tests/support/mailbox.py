@@ -7,6 +7,7 @@ import email.policy
 import re
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 
 from core.bootstrap import Core
@@ -59,6 +60,8 @@ class Mailbox:
         return mails[-1]
 
 
+# Of thousands in a session each is read once.
+@cache
 def _read(path: Path) -> ReceivedMail:
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 
 from core.bootstrap import Core
 from handler.http.app import Application, create_app
-from handler.http.routes.me import UserBody
 from handler.http.routes.sessions import SessionItem, SessionPage
+from handler.http.users import UserBody
 from tests.support.http_accounts import (
     Account,
     bearer,

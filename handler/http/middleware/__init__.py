@@ -17,12 +17,12 @@ from handler.http.middleware.threads import Threads
 
 if TYPE_CHECKING:
     from core.config import Settings
-    from core.ports.runtime import Ids, Metrics
+    from core.ports.runtime import Ids, RequestMetrics
 
 __all__ = ["wrap"]
 
 
-def wrap(app: ASGIApp, *, settings: Settings, metrics: Metrics, ids: Ids) -> ASGIApp:
+def wrap(app: ASGIApp, *, settings: Settings, metrics: RequestMetrics, ids: Ids) -> ASGIApp:
     """From the inside to the outside: what a request meets first comes last."""
     layered: ASGIApp = HeadRequests(app)
     layered = Bodies(layered)

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.ports.runtime import LOG_CONTEXT, Ids, Metrics
+from core.ports.runtime import LOG_CONTEXT, Ids, RequestMetrics
 from handler.http.exchange import EXCHANGE, Exchange, Head, Trace
 
 UNMATCHED = "__unmatched__"
@@ -24,7 +24,7 @@ class Observation:
     `path` is the route's template: bounded, and free of personal data.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, ids: Ids) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: RequestMetrics, ids: Ids) -> None:
         self._app = app
         self._metrics = metrics
         self._ids = ids
