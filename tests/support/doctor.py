@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.domain.requests import RequestContext
 from handler import cli
 from handler.local.postgres import APPLICATION, OWNER, SUPERUSER, LocalPostgres
 from migrations.runner import upgrade
+from tests.support.smtp_relay import converse, scripted_relay
 from tests.support.storage import query
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,3 +159,17 @@ class Patient:
         for secret in (PASSWORD, PASSWORD.replace("/", "%2F"), SECRET_KEY):
             assert secret not in captured.out
         return code, captured.out
+
+
+def relay_with_login(verdict: bytes, heard: list[bytes]) -> AbstractContextManager[int]:
+    """A relay that answers each login so, and keeps the commands it hears; the value is its port.
+
+    aiosmtpd refuses to take a login without TLS.
+    """
+
+    def part(caller: socket.socket) -> None:
+        caller.sendall(b"220 relay.example.com\r\n")
+        offer = b"250-relay.example.com\r\n250 AUTH PLAIN\r\n"
+        converse(caller, {b"EHLO": offer, b"AUTH": verdict, b"QUIT": b"221 bye\r\n"}, heard=heard)
+
+    return scripted_relay(part)
