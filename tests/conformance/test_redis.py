@@ -163,6 +163,7 @@ def forgot(client: Client) -> Answer:
     return client.request("POST", "/v1/auth/password/forgot", json={"email": random_email()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*FAULTS, Redis.flush])
 def test_no_request_fails(
     redis: Redis, people: People, client: Client, fault: Callable[[Redis], None]
@@ -223,6 +224,7 @@ def test_all_processes_count_together(
     raise AssertionError("Redis answered late in each of five tries; the machine is too busy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Redis.freeze, Redis.kill, Redis.flush])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_what_was_revoked_stays_revoked(

@@ -72,6 +72,7 @@ def test_what_is_remembered_is_about_one_account_and_one_address(
     assert guess(client.from_address(random_address()), person.email, PASSWORD) == 200
 
 
+@pytest.mark.slow
 def test_what_strangers_did_is_asked_of_the_database_each_time(
     people: People, client: Client
 ) -> None:
