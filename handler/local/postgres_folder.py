@@ -104,7 +104,7 @@ def initialise(
     unfinished = data_dir.name + ".unfinished-"
     # The caller holds the lock, so these were left by a start that was killed.
     for left in data_dir.parent.glob(unfinished + "*"):
-        shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
     try:
         fresh = Path(tempfile.mkdtemp(prefix=unfinished, dir=data_dir.parent))
         try:
@@ -115,6 +115,14 @@ def initialise(
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise ConfigurationError(f"cannot make {data_dir}: {error.strerror}") from error
+
+
+def _remove(left: Path) -> None:
+    """An initdb that outlived its start may go on writing for a moment, until it misses a file."""
+    ends = time.monotonic() + _ORPHAN_SECONDS
+    while left.exists() and time.monotonic() < ends:
+        shutil.rmtree(left, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _initdb(

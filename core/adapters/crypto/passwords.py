@@ -85,8 +85,9 @@ class Argon2Hasher:
             return False
 
     def _in_turn(self, work: Callable[[], T]) -> T:
-        future = self._threads.submit(work)
+        # First, or it could be seen at work before it was counted.
         self._metrics.hashing_started()
+        future = self._threads.submit(work)
         try:
             return future.result(self._queue_timeout)
         except TimeoutError:
