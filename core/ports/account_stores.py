@@ -163,7 +163,9 @@ class CodeStore(Protocol):
         """Marks it used in the statement that reads it: of two at once, one gets it."""
         ...
 
-    def revoke_for_user(self, user_id: UUID, purpose: CodePurpose, *, now: datetime) -> None: ...
+    def revoke_for_user(
+        self, user_id: UUID, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> None: ...
 
 
 class ErasureStore(Protocol):

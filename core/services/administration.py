@@ -175,8 +175,7 @@ class Administration:
         self, uow: UnitOfWork, principal: Principal, user: User, address: EmailAddress
     ) -> None:
         """What was mailed to the old address opens nothing any more; its owner is told."""
-        for purpose in CodePurpose:
-            uow.codes.revoke_for_user(user.id, purpose, now=self.clock.now())
+        uow.codes.revoke_for_user(user.id, tuple(CodePurpose), now=self.clock.now())
         if user.status is UserStatus.ACTIVE:
             charge_mail(uow, self.throttling, "change", address.normalised, now=self.clock.now())
             lifetime = self.settings.registration_lifetime
@@ -198,7 +197,7 @@ class Administration:
         now = self.clock.now()
         address = EmailAddress.parse(user.email)
         charge_mail(uow, self.throttling, "invite", address.normalised, now=now)
-        uow.codes.revoke_for_user(user.id, CodePurpose.INVITATION, now=now)
+        uow.codes.revoke_for_user(user.id, {CodePurpose.INVITATION}, now=now)
         lifetime = self.settings.invitation_lifetime
         code = self._code(uow, user, address, CodePurpose.INVITATION, lifetime)
         uow.outbox.enqueue_mail(MailTemplate.INVITATION, code_id=code.id)

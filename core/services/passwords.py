@@ -187,8 +187,7 @@ class Passwords:
         now = self.clock.now()
         uow.credentials.set_password(user.id, password_hash, now=now)
         uow.sessions.revoke_all(user.id, reason=reason, now=now)
-        for purpose in _REPLACES_PASSWORD:
-            uow.codes.revoke_for_user(user.id, purpose, now=now)
+        uow.codes.revoke_for_user(user.id, _REPLACES_PASSWORD, now=now)
         if user.status is UserStatus.ACTIVE:
             uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
 

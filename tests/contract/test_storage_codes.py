@@ -105,7 +105,7 @@ def test_revoking_codes_of_a_user_spares_other_purposes(storage: PostgresStorage
     reset = insert_code(storage, user_id=user.id, purpose=RESET)
     verify = insert_code(storage, user_id=user.id)
     with storage.write(CONTEXT) as uow:
-        uow.codes.revoke_for_user(user.id, RESET, now=START)
+        uow.codes.revoke_for_user(user.id, {RESET}, now=START)
         assert uow.codes.redeem(reset.id.bytes, {RESET}, now=START) is None
         assert uow.codes.redeem(verify.id.bytes, {VERIFY}, now=START) is not None
         uow.commit()

@@ -68,7 +68,7 @@ _REVOKE_FOR_USER = (
     update(one_time_codes)
     .where(
         one_time_codes.c.user_id == bindparam("user"),
-        one_time_codes.c.purpose == bindparam("wanted"),
+        one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
         one_time_codes.c.used_at.is_(None),
     )
     .values(used_at=bindparam("now"))
@@ -114,5 +114,9 @@ class PostgresCodes:
     ) -> OneTimeCode | None:
         return _REDEEM.one(self._connection, presented=digest, wanted=list(purposes), now=now)
 
-    def revoke_for_user(self, user_id: UUID, purpose: CodePurpose, *, now: datetime) -> None:
-        self._connection.execute(_REVOKE_FOR_USER, {"user": user_id, "wanted": purpose, "now": now})
+    def revoke_for_user(
+        self, user_id: UUID, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> None:
+        self._connection.execute(
+            _REVOKE_FOR_USER, {"user": user_id, "wanted": list(purposes), "now": now}
+        )
