@@ -120,7 +120,8 @@ class SmtpMailer:
         attempt = _Attempt(
             self._server,
             self._tls or ssl.create_default_context(),
-            timeout=self._timeout,
+            # Longer than the deadline, which so always speaks first and says what happened.
+            timeout=2 * self._timeout,
             hello=self._sender.domain,
             envelope=envelope,
         )
