@@ -8,17 +8,20 @@ bin=$PWD/.venv/bin
 here=$PWD
 
 compile() {
-    local out=$1
+    local out=$1 from=pyproject.toml
     shift
-    "$bin/uv" pip compile --quiet pyproject.toml --output-file "requirements/$out" --universal \
+    if [ "$out" = checkov.txt ]; then from=--group=checkov; fi
+    "$bin/uv" pip compile --quiet "$from" --output-file "requirements/$out" --universal \
         --python-version 3.11 --generate-hashes --custom-compile-command "make lock" "$@"
 }
 
 compile_all() {
     compile run.txt --extra local --group build ${flags[@]+"${flags[@]}"} &&
-        compile image.txt --constraints requirements/run.txt &&
-        compile dev.txt --extra local --group build --group dev \
-            --constraints requirements/run.txt ${flags[@]+"${flags[@]}"}
+        compile image.txt --extra aws --constraints requirements/run.txt ${flags[@]+"${flags[@]}"} &&
+        compile dev.txt --extra aws --extra local --group build --group dev --group infra \
+            --constraints requirements/run.txt --constraints requirements/image.txt \
+            ${flags[@]+"${flags[@]}"} &&
+        compile checkov.txt ${flags[@]+"${flags[@]}"}
 }
 
 flags=()

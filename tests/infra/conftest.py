@@ -1,0 +1,42 @@
+"""Every environment's templates, synthesized once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from cdk.assembly import synthesize
+from cdk.config.deployment import ENVIRONMENTS
+
+Template = dict[str, Any]
+
+
+class Named(NamedTuple):
+    """One template, with where it belongs."""
+
+    environment: str
+    stack: str
+    template: Template
+
+
+@pytest.fixture(scope="session")
+def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, Template]]:
+    """Environment -> stack name -> template."""
+    out = tmp_path_factory.mktemp("cdk")
+    found: dict[str, dict[str, Template]] = {}
+    for name in ENVIRONMENTS:
+        stacks = synthesize(name, out / name).stacks
+        found[name] = {stack.stack_name: stack.template for stack in stacks}
+    return found
+
+
+@pytest.fixture(scope="session")
+def templates(assemblies: Mapping[str, Mapping[str, Template]]) -> list[Named]:
+    """Every template of every environment."""
+    return [
+        Named(environment, stack, template)
+        for environment, stacks in assemblies.items()
+        for stack, template in stacks.items()
+    ]
