@@ -12,6 +12,7 @@ from aws_cdk import App
 
 from cdk.config.deployment import Deployment, read_deployment, refuse_example
 from cdk.config.model import ConfigurationError
+from cdk.nag import add_rules
 from cdk.stacks.backup import BackupStack
 from cdk.stacks.cluster import ClusterStack
 from cdk.stacks.data import DataStack
@@ -81,10 +82,17 @@ def main() -> int:
         deployment = read_deployment(app.node.try_get_context)
         refuse_example(deployment)
         add_stacks(app, deployment)
+        add_rules(app, deployment)
     except ConfigurationError as error:
         print(f"cdk: {error}", file=sys.stderr)
         return 2
-    app.synth()
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+        print("cdk: the templates break the rules named above", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -13,6 +13,7 @@ from aws_cdk.cx_api import CloudAssembly
 from cdk.app import add_stacks
 from cdk.config.deployment import ENVIRONMENTS, read_deployment
 from cdk.config.model import ConfigurationError
+from cdk.nag import add_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "cdk/config/example.context.json"
@@ -28,7 +29,9 @@ def example_app(environment: str, out: Path) -> App:
     context |= json.loads(EXAMPLE.read_text())
     context["env"] = environment
     app = App(context=context, outdir=str(out))
-    add_stacks(app, read_deployment(app.node.try_get_context))
+    deployment = read_deployment(app.node.try_get_context)
+    add_stacks(app, deployment)
+    add_rules(app, deployment)
     return app
 
 

@@ -1,1 +1,1 @@
-"""What an environment is made of: the figures in code, and what only its owner knows from context."""
+"""What an environment is made of: figures in code, and from context what only its owner knows."""

@@ -136,7 +136,9 @@ def _text(key: str, value: Any, *, needed: bool) -> str | None:
 
 
 def _alarm_targets(value: Any, *, needed: bool) -> tuple[str, ...]:
-    targets = value.split(",") if isinstance(value, str) else list(value or ())
+    targets = (
+        [each for each in value.split(",") if each] if isinstance(value, str) else list(value or ())
+    )
     if needed and not targets:
         raise ConfigurationError(
             "alarm_targets is missing; say it: -c alarm_targets=a@b.c,https://..."

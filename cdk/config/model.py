@@ -47,7 +47,8 @@ class Cluster:
     def __post_init__(self) -> None:
         if not 1 <= self.min_nodes <= self.max_nodes:
             raise ConfigurationError(
-                f"cluster: min_nodes {self.min_nodes} is above max_nodes {self.max_nodes}, or below 1"
+                f"cluster: min_nodes {self.min_nodes} is above"
+                f" max_nodes {self.max_nodes}, or below 1"
             )
 
 
