@@ -1,0 +1,82 @@
+"""cfn-lint, the CDK's own rules and cdk-nag over every template."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from aws_cdk import App, Validations
+from aws_cdk import aws_s3 as s3
+from cfnlint.api import lint
+from constructs import IConstruct
+
+from cdk.assembly import example_app
+from cdk.config.deployment import ENVIRONMENTS, read_deployment
+from cdk.nag import ACCEPTED, findings_accepted
+from tests.infra.conftest import Named, Template
+
+MOST_ACCEPTED = 25
+
+
+def errors(template: Template, region: str) -> list[str]:
+    """cfn-lint's errors and warnings, a line each."""
+    return [
+        f"{match.rule.id} {'/'.join(map(str, match.path or ()))}: {match.message}"
+        for match in lint(json.dumps(template), regions=[region])
+    ]
+
+
+def region_of(each: Named) -> str:
+    environment = ENVIRONMENTS[each.environment]
+    recovery = environment.recovery
+    if recovery is not None and f"-{each.environment}-dr-" in each.stack:
+        return recovery.region
+    return environment.region
+
+
+def test_cfn_lint_finds_nothing(templates: list[Named]) -> None:
+    """CloudFormation would take every template in its region."""
+    found = [
+        f"{each.stack}: {error}"
+        for each in templates
+        for error in errors(each.template, region_of(each))
+    ]
+    assert found == []
+
+
+def test_cfn_lint_reads_them(templates: list[Named]) -> None:
+    """A misspelt property is noticed."""
+    data = next(each for each in templates if each.stack == "user-api-production-data")
+    broken = json.loads(json.dumps(data.template))
+    database = next(
+        it for it in broken["Resources"].values() if it["Type"] == "AWS::RDS::DBInstance"
+    )
+    database["Properties"]["MultiAz"] = True
+    assert any("MultiAz" in error for error in errors(broken, "us-east-1"))
+
+
+def test_every_accepted_finding_is_there() -> None:
+    """An exception whose construct is gone goes too; each says why, and they stay few."""
+    assert len(ACCEPTED) <= MOST_ACCEPTED
+    assert [each for each in ACCEPTED if len(each.reason) < 40] == []
+    used: Counter[str] = Counter()
+    for name in ENVIRONMENTS:
+        app = example_app(name, Path("unused"))
+        deployment = read_deployment(app.node.try_get_context)
+        constructs: list[IConstruct] = app.node.find_all()
+        for construct in constructs:
+            used.update(f"{it.path} {it.rule}" for it in findings_accepted(construct, deployment))
+    assert [each for each in ACCEPTED if not used[f"{each.path} {each.rule}"]] == []
+
+
+def test_a_finding_ends_the_synthesis(tmp_path: Path) -> None:
+    """Nobody deploys a bucket that answers without TLS: cdk-nag's findings block."""
+    app = example_app("development", tmp_path)
+    stack = app.node.find_child("user-api-development-network")
+    assert isinstance(app, App)
+    assert Validations.of(app) is not None
+    s3.Bucket(stack, "Bucket")
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
