@@ -7,7 +7,8 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lock clean
+.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lock clean \
+	synth infra-test checkov
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -30,6 +31,20 @@ coverage: ## Show the last test run's coverage as pages in build/coverage/html
 
 lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration SQL
 	scripts/lint.sh
+
+synth: .venv/.dev ## Render the templates of all environments into build/cdk, with the example's account
+	@$(BIN)/python -m cdk.assembly $(ENV)
+
+infra-test: .venv/.dev ## The templates' properties, snapshots and rules, and the Lambda artifact
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests/infra $(ARGS)
+
+checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its own environment: it pins boto3)
+	@scripts/checkov.sh
+
+build/checkov/.installed: requirements/checkov.txt
+	@rm -rf build/checkov && mkdir -p build && $(PYTHON) -m venv build/checkov
+	@build/checkov/bin/python -m pip --disable-pip-version-check --no-input install -qq --no-deps --require-hashes -r $<
+	@touch $@
 
 fuzz: .venv/.dev ## Schemathesis on both targets as nobody, user and admin (ARGS="--caller user -n 500")
 	@$(BIN)/python -m tests.fuzz $(ARGS)

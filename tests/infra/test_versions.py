@@ -45,7 +45,7 @@ def postgres_versions() -> list[str]:
 
 
 def kubernetes_versions() -> list[str]:
-    """The three newest of the library, which does not say when standard support ends (14 months)."""
+    """The three newest of the library, which does not say when standard support ends."""
     every = listed(aws_eks_v2.KubernetesVersion, "V")
     return sorted(every, key=lambda version: int(version.split(".")[1]))[-3:]
 
