@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lock clean \
+.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
 	synth infra-test checkov
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,9 @@ build/checkov/.installed: requirements/checkov.txt
 
 fuzz: .venv/.dev ## Schemathesis on both targets as nobody, user and admin (ARGS="--caller user -n 500")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+lambda-package: .venv/.dev ## The Lambda function's zip in build/lambda (ARGS="--python /path/to/python3.13")
+	@$(BIN)/python -m scripts.lambda_package $(ARGS)
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
 	$(BIN)/python -m scripts.planted $(ARGS)
