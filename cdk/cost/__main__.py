@@ -1,0 +1,87 @@
+"""`python -m cdk.cost ENV`: what the environment costs a month. 1 above its budget, 2 unknown."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from itertools import groupby
+from pathlib import Path
+
+from cdk.cost.book import Assumptions, CostError, Prices
+from cdk.cost.estimate import Estimate, Row, estimate
+
+_FORM = "{:<15}{:<11}{:<40}{:>15}  {:<13}{:>12}  {}"
+_HEAD = ("service", "region", "what", "quantity", "unit", "USD a month", "")
+_WIDE = 15 + 11 + 40 + 15 + 2 + 13
+
+
+def table(made: Estimate) -> str:
+    """Rows by service with their subtotals, the total, and what it rests on."""
+    lines = [_FORM.format(*_HEAD)]
+    for service, group in groupby(made.rows, key=lambda row: row.service):
+        rows = list(group)
+        lines.extend(_FORM.format(*_cells(row)) for row in rows)
+        subtotal = sum(row.usd for row in rows)
+        lines.append(f"{'':<26}{'subtotal ' + service:<{_WIDE - 26}}{subtotal:>12,.2f}")
+    lines += [f"{'total':<{_WIDE}}{made.total:>12,.2f}", "", *_grounds(made)]
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    figures = f"{row.quantity:,.2f}", row.price.unit, f"{row.usd:,.2f}"
+    return row.service, row.region, row.what, *figures, "" if row.price.verified else "unverified"
+
+
+def _grounds(made: Estimate) -> list[str]:
+    dates = sorted(row.price.date for row in made.rows)
+    lines = [
+        f"Prices of {dates[0]} to {dates[-1]}; cdk/cost/prices.json names the source of each.",
+        f"{made.unverified:,.2f} of the total rest on prices marked unverified.",
+        "On demand, without taxes, discounts and free tiers. A month's use is taken to be",
+        "(cdk/cost/assumptions.toml):",
+    ]
+    for region, assumptions in made.assumptions:
+        lines.append(f"  {region}: {assumptions.hours:g} hours")
+        lines.extend(
+            f"    {name:<32}{figure:>8g}  {assumptions.about(name)}"
+            for name, figure in sorted(assumptions.used.items())
+        )
+    return lines
+
+
+def main() -> int:
+    # Loads the construct library, which takes seconds: after the argument has been looked at.
+    from cdk.config.deployment import ENVIRONMENTS
+
+    name = sys.argv[1] if len(sys.argv) == 2 else ""
+    try:
+        if name not in ENVIRONMENTS:
+            raise CostError(f"ENV is {name or 'missing'}; say one: {', '.join(ENVIRONMENTS)}")
+        made = _estimate(name)
+    except CostError as error:
+        print(f"cost: {error}", file=sys.stderr)
+        return 2
+    sys.stdout.write(table(made))
+    budget = made.environment.monthly_budget_usd
+    print(f"The budget of {name} is {budget:,} USD a month.")
+    if made.total > budget:
+        print(f"cost: {name} is above its budget", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _estimate(name: str) -> Estimate:
+    from cdk.assembly import synthesize
+
+    with tempfile.TemporaryDirectory() as out:
+        stacks = synthesize(name, Path(out)).stacks
+        return estimate(
+            name,
+            {stack.stack_name: stack.template for stack in stacks},
+            prices=Prices.read(),
+            assumptions=Assumptions.tables(),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
