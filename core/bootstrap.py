@@ -17,6 +17,7 @@ from core.adapters.crypto.signing_keys import new_signing_key, open_signing_key
 from core.adapters.crypto.tokens import Es256AccessTokens
 from core.adapters.mail import mailer_for
 from core.adapters.postgres.inspection import PostgresInspection
+from core.adapters.postgres.logins import PostgresLogins
 from core.adapters.postgres.storage import PostgresStorage
 from core.adapters.runtime import SystemClock, UuidV7Ids
 from core.adapters.telemetry import logs
@@ -24,6 +25,7 @@ from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
 from core.config.examination import Examination
 from core.domain.session import SessionPolicy
+from core.ports.logins import LoginKeeper, LoginSource
 from core.ports.runtime import Accelerator, Cache, Clock, Ids, Metrics, RateLimiter
 from core.ports.security import AccessTokens
 from core.ports.storage import Storage
@@ -96,8 +98,8 @@ def version() -> str:
     return importlib.metadata.version(SERVICE)
 
 
-def build_core(settings: Settings) -> Core:
-    """Wires everything and connects to nothing.
+def build_core(settings: Settings, *, logins: LoginSource | None = None) -> Core:
+    """Wires everything and connects to nothing; `logins` keeps a database login that changes.
 
     Raises:
         ConfigurationError: a setting is well-formed but cannot be used.
@@ -119,7 +121,13 @@ def build_core(settings: Settings) -> Core:
         metrics=metrics,
     )
     storage = PostgresStorage(
-        settings, clock=clock, ids=ids, sealer=sealer, pseudonyms=pseudonyms, metrics=metrics
+        settings,
+        clock=clock,
+        ids=ids,
+        sealer=sealer,
+        pseudonyms=pseudonyms,
+        metrics=metrics,
+        logins=logins,
     )
     keys = Keys(
         storage=storage,
@@ -250,3 +258,8 @@ def build_diagnosis(examined: Examination) -> Diagnosis:
         ),
         clock=clock,
     )
+
+
+def database_logins() -> LoginKeeper:
+    """For the rotation of the service's own logins."""
+    return PostgresLogins()

@@ -16,6 +16,7 @@ from fastapi import APIRouter
 
 from core.bootstrap import Core, build_core, configure_logging
 from core.config import Settings
+from core.ports.logins import LoginSource
 from handler.http.app import create_app
 from handler.http.protocol import BoundedHttpProtocol
 from handler.listener import BACKLOG, listen
@@ -75,7 +76,7 @@ class DrainingServer(uvicorn.Server):
                 signal.signal(each, handler)
 
 
-def serve(settings: Settings) -> bool:
+def serve(settings: Settings, *, logins: LoginSource | None = None) -> bool:
     """Serves until a signal; True when that was waited for, False when a second one cut it short.
 
     Raises:
@@ -83,7 +84,7 @@ def serve(settings: Settings) -> bool:
     """
     with listen(settings.host, settings.port) as listener:
         configure_logging(settings)
-        core = build_core(settings)
+        core = build_core(settings, logins=logins)
         try:
             return run_server(core, listener)
         finally:

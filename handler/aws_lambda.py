@@ -19,6 +19,7 @@ from mangum.types import ASGI, LambdaConfig, Message, Receive, Response, Scope, 
 
 from core.bootstrap import Core, build_core, configure_logging
 from core.config import Settings
+from handler.configuration import Configuration
 from handler.http.app import create_app
 from handler.http.bare_problem import bare_problem
 from handler.http.problem_types import INTERNAL_ERROR
@@ -153,14 +154,19 @@ def lambda_settings() -> Settings:
     Raises:
         ConfigurationError: they cannot be used.
     """
-    settings = Settings.from_environ(os.environ)
+    return _for_one_connection(Configuration.of(os.environ))
+
+
+def _for_one_connection(configuration: Configuration) -> Settings:
+    settings = configuration.settings()
     return dataclasses.replace(settings, database_pool_size=1, database_pre_ping=True)
 
 
 def _build() -> LambdaFunction:
-    settings = lambda_settings()
+    configuration = Configuration.of(os.environ)
+    settings = _for_one_connection(configuration)
     configure_logging(settings)
-    core = build_core(settings)
+    core = build_core(settings, logins=configuration.logins)
     return LambdaFunction(core, create_app(core))
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.config import values
+from core.config.fetched import FetchedSettings
 from core.config.values import DEVELOPMENT_SECRET_KEY, Environment, setting
 from core.errors import ConfigurationError
 
@@ -19,7 +20,7 @@ __all__ = ["DEVELOPMENT_SECRET_KEY", "Environment", "Settings", "env_name"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(FetchedSettings):
     """Every knob of the service.
 
     `Settings.from_environ` is the only constructor outside of tests.

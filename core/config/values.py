@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, field
 from datetime import timedelta
@@ -25,6 +26,13 @@ DEVELOPMENT_SECRET_KEY = base64.b64encode(b"development only secret key 0001").d
 
 def text(value: str) -> str:
     """Any text."""
+    return value
+
+
+def secret_id(value: str) -> str:
+    """Name or ARN of a secret; the characters are those of the CreateSecret API."""
+    if not re.fullmatch(r"[A-Za-z0-9/_+=.@:-]{1,2048}", value):
+        raise ValueError("must be the name or the ARN of a secret")
     return value
 
 

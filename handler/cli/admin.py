@@ -34,14 +34,15 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
     the first login.
     """
     from core.bootstrap import build_core
-    from core.config import Settings
     from core.domain.requests import RequestContext
     from core.errors import ConfigurationError
+    from handler.configuration import Configuration
 
     password = _password() if password_stdin else None
     # What fails is told in one line, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
-    core = build_core(Settings.from_environ(os.environ))
+    configuration = Configuration.of(os.environ)
+    core = build_core(configuration.settings(), logins=configuration.logins)
     try:
         found = core.storage.readiness()
         if found.database and not found.schema:

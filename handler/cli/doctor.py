@@ -42,10 +42,11 @@ def doctor(as_json: bool) -> int:
     from core.bootstrap import build_diagnosis
     from core.config.examination import Examination
     from core.domain.diagnosis import CheckStatus, overall
+    from handler.configuration import Configuration
 
     # What fails is told by its check, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
-    running = build_diagnosis(Examination.of(os.environ)).run()
+    running = build_diagnosis(Examination.of(Configuration.of(os.environ).environ)).run()
     checks = list(running if as_json else _told(running))
     status = overall(checks)
     if as_json:

@@ -63,17 +63,26 @@ def migrate(revision: str, sql: bool, as_json: bool) -> None:
 def _url() -> str:
     from core.config import Environment, values
     from core.errors import ConfigurationError
+    from handler.configuration import Configuration
 
+    # The owner alone: a migration needs no other secret, and may have no right to read it.
+    owner = "MIGRATION_DATABASE_SECRET_ARN"
+    unread = {"SETTINGS_SECRET_ARN", "CACHE_SECRET_ARN"}
+    if os.environ.get(owner):
+        unread.add("DATABASE_SECRET_ARN")
+    environ = Configuration.of(
+        {name: value for name, value in os.environ.items() if name not in unread}
+    ).environ
     # Not Settings: a migration has neither the service's key nor its mail server.
     for name in ("MIGRATION_DATABASE_URL", "DATABASE_URL"):
-        if not os.environ.get(name):
+        if not environ.get(name):
             continue
         try:
-            url = values.database_url(os.environ[name])
+            url = values.database_url(environ[name])
         except ValueError as error:
             raise ConfigurationError(f"{name} {error}") from error
         try:
-            environment = values.environment(os.environ.get("ENVIRONMENT") or "production")
+            environment = values.environment(environ.get("ENVIRONMENT") or "production")
         except ValueError as error:
             raise ConfigurationError(f"ENVIRONMENT {error}") from error
         unsafe = values.unencrypted_database(url)

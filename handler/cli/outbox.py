@@ -118,11 +118,12 @@ def retry(ids: tuple[UUID, ...], every: bool, as_json: bool) -> int:
 @contextmanager
 def _core() -> Iterator[Core]:
     from core.bootstrap import build_core
-    from core.config import Settings
+    from handler.configuration import Configuration
 
     # What fails is told in one line, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
-    core = build_core(Settings.from_environ(os.environ))
+    configuration = Configuration.of(os.environ)
+    core = build_core(configuration.settings(), logins=configuration.logins)
     try:
         yield core
     finally:

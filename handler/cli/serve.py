@@ -24,12 +24,13 @@ def serve(host: str | None, port: int | None) -> int:
     turns unready, serves on for DRAIN_SECONDS, finishes what is at work, and ends with exit code 0;
     a Ctrl-C during that time ends it at once, with 130.
     """
-    from core.config import Settings
+    from handler.configuration import Configuration
 
     options = {"HOST": host or "", "PORT": str(port or "")}
     given = {name: value for name, value in options.items() if value}
     # Before the web framework is imported, so that a wrong setting is told at once.
-    settings = Settings.from_environ({**os.environ, **given})
+    configuration = Configuration.of({**os.environ, **given})
+    settings = configuration.settings()
     from handler import asgi
 
-    return 0 if asgi.serve(settings) else 130
+    return 0 if asgi.serve(settings, logins=configuration.logins) else 130

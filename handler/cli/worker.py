@@ -28,14 +28,15 @@ def worker() -> None:
     and ends with exit code 0.
     """
     from core.bootstrap import build_core, configure_logging
-    from core.config import Settings
+    from handler.configuration import Configuration
     from handler.worker import Worker
     from handler.worker_health import worker_health
 
-    settings = Settings.from_environ(os.environ)
+    configuration = Configuration.of(os.environ)
+    settings = configuration.settings()
     configure_logging(settings)
     asked_to_stop = _note_signals()
-    core = build_core(settings)
+    core = build_core(settings, logins=configuration.logins)
     try:
         loop = Worker(core)
         with worker_health(core, loop):

@@ -14,8 +14,10 @@ from sqlalchemy.engine import ExceptionContext, make_url
 
 from core.adapters.postgres.deadlines import bounded
 from core.adapters.postgres.failures import READ_ONLY_TRANSACTION
+from core.adapters.postgres.fresh_logins import RECYCLE_SECONDS, keep_fresh
 from core.config import Settings
 from core.errors import ConfigurationError
+from core.ports.logins import LoginSource
 
 # The server ends a statement first, by the role's statement_timeout, and says so; the margin is
 # for a server that is silent.
@@ -55,8 +57,10 @@ def connect_args(
     }
 
 
-def create_engine(settings: Settings) -> Engine:
-    """Does not connect. Connections are in autocommit, so that a read is one round trip."""
+def create_engine(settings: Settings, logins: LoginSource | None = None) -> Engine:
+    """Does not connect. Connections are in autocommit, so that a read is one round trip.
+
+    With `logins` they take their login from there, and from the URL only the rest."""
     engine = sqlalchemy.create_engine(
         driver_url(settings.database_url),
         poolclass=QueuePool,
@@ -64,6 +68,7 @@ def create_engine(settings: Settings) -> Engine:
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
         pool_pre_ping=settings.database_pre_ping,
+        pool_recycle=-1 if logins is None else RECYCLE_SECONDS,
         # Errors quote their statement; its parameters are people's data.
         hide_parameters=True,
         json_serializer=_to_json,
@@ -75,6 +80,8 @@ def create_engine(settings: Settings) -> Engine:
             application_name="user-api",
         ),
     )
+    if logins is not None:
+        keep_fresh(engine, logins)
     event.listen(engine, "connect", _autocommit)
     event.listen(engine, "checkin", _autocommit)
     event.listen(engine, "handle_error", _leave_standby)

@@ -18,6 +18,7 @@ from core.adapters.postgres.unit_of_work import PostgresStores, PostgresUnitOfWo
 from core.config import Settings
 from core.domain.requests import RequestContext
 from core.errors import DomainError
+from core.ports.logins import LoginSource
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import Pseudonyms, Sealer
 from core.ports.storage import Readiness
@@ -38,9 +39,10 @@ class PostgresStorage:
         sealer: Sealer,
         pseudonyms: Pseudonyms,
         metrics: Metrics,
+        logins: LoginSource | None = None,
         required_revision: str = REQUIRED_REVISION,
     ) -> None:
-        self._engine = create_engine(settings)
+        self._engine = create_engine(settings, logins)
         observe(self._engine, metrics)
         self._clock = clock
         self._ids = ids

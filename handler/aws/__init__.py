@@ -1,0 +1,1 @@
+"""What is used of AWS: nothing here is imported unless a setting names it."""
