@@ -86,7 +86,9 @@ def python_for_lambda() -> Path:
 def _version_of(python: str) -> str | None:
     ask = "import sys; print('{}.{}'.format(*sys.version_info))"
     try:
-        answer = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=20)
+        answer = subprocess.run(
+            [python, "-c", ask], check=False, capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
@@ -136,7 +138,12 @@ def _compile(python: Path, tree: Path) -> None:
     environment.pop("PYTHONPATH", None)
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_COMPILE_SECONDS
+            command,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_COMPILE_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise Refused(f"compiling took more than {_COMPILE_SECONDS:g} s") from None

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import cast
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
@@ -36,7 +37,7 @@ def locked(lock: Path, wanted: Callable[[str], bool]) -> dict[str, str]:
 
     pip judges markers by the machine that it runs on, so it never sees one.
     """
-    environment = {**default_environment(), **_MACHINE}
+    environment = cast("dict[str, str]", default_environment()) | _MACHINE
     chosen: dict[str, str] = {}
     for block in _blocks(lock.read_text(encoding="utf-8")):
         words = block.replace("\\\n", " ").split("--hash=")
@@ -48,7 +49,7 @@ def locked(lock: Path, wanted: Callable[[str], bool]) -> dict[str, str]:
 
 
 def install(requirements: Collection[str], target: Path, scratch: Path) -> None:
-    """Unpacks exactly these wheels into `target`; prints each as it arrives. Raises Unobtainable."""
+    """Unpacks exactly these wheels into `target`; prints each one. Raises Unobtainable."""
     listing = scratch / "requirements.txt"
     listing.write_text("\n".join(sorted(requirements)) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
@@ -64,25 +65,26 @@ def install(requirements: Collection[str], target: Path, scratch: Path) -> None:
     command += ["--target", str(target), "--python-version", PYTHON, "--implementation", "cp"]
     for platform in PLATFORMS:
         command += ["--platform", platform]
-    pip = subprocess.Popen(
+    with subprocess.Popen(
         command,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
         text=True,
-    )
-    late = threading.Timer(_SECONDS, pip.kill)
-    late.start()
-    try:
-        said = list(_told(pip, len(requirements)))
-        if pip.wait() != 0:
-            errors = [line for line in said if line.startswith("ERROR")] or said[-1:]
-            reason = errors[-1].strip() if late.is_alive() else f"not done after {_SECONDS:g} s"
-            raise Unobtainable(f"pip could not fetch the locked packages: {reason}")
-    finally:
-        late.cancel()
-        pip.kill()
-        pip.wait()
+    ) as pip:
+        late = threading.Timer(_SECONDS, pip.kill)
+        late.start()
+        try:
+            said = list(_told(pip, len(requirements)))
+            in_time = late.is_alive()
+            failed = pip.wait() != 0
+        finally:
+            late.cancel()
+            pip.kill()
+    if failed:
+        errors = [line for line in said if line.startswith("ERROR")] or said[-1:] or ["no word"]
+        reason = errors[-1].strip() if in_time else f"not done after {_SECONDS:g} s"
+        raise Unobtainable(f"pip could not fetch the locked packages: {reason}")
 
 
 def _told(pip: subprocess.Popen[str], total: int) -> Iterator[str]:

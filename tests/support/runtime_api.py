@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,9 +101,20 @@ class _Routes(BaseHTTPRequestHandler):
 
 
 class RuntimeApi:
-    """One execution environment: one process, one invocation at a time; its output is in `log`."""
+    """One execution environment: one process, one invocation at a time; its output is in `log`.
 
-    def __init__(self, handler: str, environment: Mapping[str, str], log: Path) -> None:
+    `path` is where `python` finds the handler, and runs, and then the runtime client.
+    """
+
+    def __init__(
+        self,
+        handler: str,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        python: Sequence[str] = (sys.executable,),
+        path: Sequence[Path] = (ROOT,),
+    ) -> None:
         self.log = log
         self._lock = threading.Lock()
         self._exchange = _Exchange()
@@ -123,12 +134,12 @@ class RuntimeApi:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_REGION": "us-east-1",
             "_HANDLER": handler,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(map(str, path)),
         }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", handler],
-                cwd=ROOT,
+                [*python, "-m", "awslambdaric", handler],
+                cwd=path[0],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
