@@ -26,6 +26,7 @@ from core.config import Settings
 from core.config.examination import Examination
 from core.domain.session import SessionPolicy
 from core.ports.logins import LoginKeeper, LoginSource
+from core.ports.messaging import RelayOpener
 from core.ports.runtime import Accelerator, Cache, Clock, Ids, Metrics, RateLimiter
 from core.ports.security import AccessTokens
 from core.ports.storage import Storage
@@ -98,8 +99,11 @@ def version() -> str:
     return importlib.metadata.version(SERVICE)
 
 
-def build_core(settings: Settings, *, logins: LoginSource | None = None) -> Core:
-    """Wires everything and connects to nothing; `logins` keeps a database login that changes.
+def build_core(
+    settings: Settings, *, logins: LoginSource | None = None, relay: RelayOpener | None = None
+) -> Core:
+    """Wires everything and connects to nothing; `logins` keeps a database login that changes, and
+    `relay` opens what mails go through beside SMTP.
 
     Raises:
         ConfigurationError: a setting is well-formed but cannot be used.
@@ -225,7 +229,7 @@ def build_core(settings: Settings, *, logins: LoginSource | None = None) -> Core
         deliveries=Deliveries(
             settings=settings,
             storage=storage,
-            mailer=mailer_for(settings),
+            mailer=mailer_for(settings, relay),
             codes=codes,
             clock=clock,
             metrics=metrics,
@@ -235,7 +239,7 @@ def build_core(settings: Settings, *, logins: LoginSource | None = None) -> Core
     )
 
 
-def build_diagnosis(examined: Examination) -> Diagnosis:
+def build_diagnosis(examined: Examination, *, relay: RelayOpener | None = None) -> Diagnosis:
     """The checks of `user-api doctor`; never raises, whatever the settings are."""
     settings, clock = examined.settings, SystemClock()
     metrics = PrometheusMetrics(version=version())
@@ -244,7 +248,7 @@ def build_diagnosis(examined: Examination) -> Diagnosis:
     return Diagnosis(
         examined=examined,
         open_inspection=lambda: PostgresInspection(settings, clock=clock),
-        open_mailer=lambda: mailer_for(settings),
+        open_mailer=lambda: mailer_for(settings, relay),
         open_accelerator=lambda: (
             accelerators_for(settings, pseudonyms=pseudonyms, sealer=sealer, metrics=metrics).server
         ),

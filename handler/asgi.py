@@ -20,6 +20,7 @@ from core.ports.logins import LoginSource
 from handler.http.app import create_app
 from handler.http.protocol import BoundedHttpProtocol
 from handler.listener import BACKLOG, listen
+from handler.relays import open_relay
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -84,7 +85,7 @@ def serve(settings: Settings, *, logins: LoginSource | None = None) -> bool:
     """
     with listen(settings.host, settings.port) as listener:
         configure_logging(settings)
-        core = build_core(settings, logins=logins)
+        core = build_core(settings, logins=logins, relay=open_relay)
         try:
             return run_server(core, listener)
         finally:

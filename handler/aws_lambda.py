@@ -25,6 +25,7 @@ from handler.http.bare_problem import bare_problem
 from handler.http.problem_types import INTERNAL_ERROR
 from handler.lambda_events import normalise, render
 from handler.lambda_forms import EventForm, MalformedEvent, form_of
+from handler.relays import open_relay
 from handler.worker import run_job
 
 _JOB_SECONDS = 50.0
@@ -166,7 +167,7 @@ def _build() -> LambdaFunction:
     configuration = Configuration.of(os.environ)
     settings = _for_one_connection(configuration)
     configure_logging(settings)
-    core = build_core(settings, logins=configuration.logins)
+    core = build_core(settings, logins=configuration.logins, relay=open_relay)
     return LambdaFunction(core, create_app(core))
 
 

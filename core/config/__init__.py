@@ -239,9 +239,10 @@ class Settings(FetchedSettings):
     mail_url: str = setting(
         "MAIL_URL",
         values.mail_url,
-        "smtp://user:password@host:587, smtps://... or directory:///folder",
+        "smtp://user:password@host:587, smtps://..., ses://REGION?configuration_set=NAME or "
+        "directory:///folder",
         secret=True,
-        unsafe=lambda url: "must be smtp or smtps" if url.startswith("directory") else None,
+        unsafe=lambda url: "must be smtp, smtps or ses" if url.startswith("directory") else None,
     )
     mail_from: str = setting(
         "MAIL_FROM",
@@ -254,6 +255,13 @@ class Settings(FetchedSettings):
     )
     mail_timeout: float = setting(
         "MAIL_TIMEOUT", values.seconds(1, 60), "seconds for one mail", 10.0
+    )
+    mail_events_queue: str | None = setting(
+        "MAIL_EVENTS_QUEUE_URL",
+        values.queue_url,
+        "queue of Amazon SQS in which SES reports bounces and complaints",
+        None,
+        unsafe=lambda url: url and values.unencrypted_url(url),
     )
     worker_poll_interval: float = setting(
         "WORKER_POLL_INTERVAL", values.seconds(0.05, 60), "seconds between looks at the outbox", 1.0

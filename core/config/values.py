@@ -24,6 +24,10 @@ class Environment(StrEnum):
 DEVELOPMENT_SECRET_KEY = base64.b64encode(b"development only secret key 0001").decode()
 
 
+# Letters, digits, hyphens and underscores are what SES takes in the name of a configuration set.
+_SES = re.compile(r"ses://[a-z]{2}(?:-[a-z]+)+-\d/?(?:\?configuration_set=[A-Za-z0-9_-]{1,64})?")
+
+
 def text(value: str) -> str:
     """Any text."""
     return value
@@ -120,9 +124,20 @@ def redis_url(value: str) -> str:
 
 def mail_url(value: str) -> str:
     """A URL whose scheme chooses the mailer."""
-    schemes = "smtp://, smtps:// or directory://"
-    if _parts(value, schemes).scheme not in {"smtp", "smtps", "directory"}:
+    schemes = "smtp://, smtps://, ses:// or directory://"
+    scheme = _parts(value, schemes).scheme
+    if scheme not in {"smtp", "smtps", "ses", "directory"}:
         raise ValueError(f"must be {schemes}")
+    if scheme == "ses" and not _SES.fullmatch(value):
+        raise ValueError("must look like ses://us-east-1?configuration_set=NAME")
+    return value
+
+
+def queue_url(value: str) -> str:
+    """A queue of Amazon SQS."""
+    parts = _parts(value, "the https URL of a queue")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.strip("/"):
+        raise ValueError("must be the https URL of a queue")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -84,3 +84,19 @@ class Mailer(Protocol):
         Returns what was reached, in a few words without secrets. Raises MailFailed.
         """
         ...
+
+
+class MailRelay(Protocol):
+    """Who takes composed messages where that is no matter of SMTP."""
+
+    def hand_over(self, *, sender: str, to: str, message: bytes) -> None:
+        """Takes responsibility for the message within the mail timeout. Raises MailFailed."""
+        ...
+
+    def check(self, *, sender: str) -> str:
+        """As in Mailer, for mails of this sender. Raises MailFailed."""
+        ...
+
+
+RelayOpener = Callable[[str, float], MailRelay]
+"""From MAIL_URL and the mail timeout in seconds; connects to nothing. Raises ConfigurationError."""

@@ -37,12 +37,13 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
     from core.domain.requests import RequestContext
     from core.errors import ConfigurationError
     from handler.configuration import Configuration
+    from handler.relays import open_relay
 
     password = _password() if password_stdin else None
     # What fails is told in one line, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
     configuration = Configuration.of(os.environ)
-    core = build_core(configuration.settings(), logins=configuration.logins)
+    core = build_core(configuration.settings(), logins=configuration.logins, relay=open_relay)
     try:
         found = core.storage.readiness()
         if found.database and not found.schema:

@@ -19,6 +19,7 @@ from handler.asgi import run_server
 from handler.local.data_folder import DataFolder
 from handler.local.greeting import Greeting
 from handler.local.mail_page import router as mail_page
+from handler.relays import open_relay
 from handler.worker import Worker
 
 FIRST_ADMIN = "admin@example.com"
@@ -40,7 +41,7 @@ class DevService:
         """
         settings = Settings.from_environ(environ)
         configure_logging(settings)
-        core = build_core(settings)
+        core = build_core(settings, relay=open_relay)
         try:
             _check(core)
             service = cls(core, folder, _first_admin(core, folder))

@@ -119,11 +119,12 @@ def retry(ids: tuple[UUID, ...], every: bool, as_json: bool) -> int:
 def _core() -> Iterator[Core]:
     from core.bootstrap import build_core
     from handler.configuration import Configuration
+    from handler.relays import open_relay
 
     # What fails is told in one line, and without a handler logging would print lines of its own.
     logging.getLogger().addHandler(logging.NullHandler())
     configuration = Configuration.of(os.environ)
-    core = build_core(configuration.settings(), logins=configuration.logins)
+    core = build_core(configuration.settings(), logins=configuration.logins, relay=open_relay)
     try:
         yield core
     finally:

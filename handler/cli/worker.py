@@ -29,6 +29,7 @@ def worker() -> None:
     """
     from core.bootstrap import build_core, configure_logging
     from handler.configuration import Configuration
+    from handler.relays import open_relay
     from handler.worker import Worker
     from handler.worker_health import worker_health
 
@@ -36,7 +37,7 @@ def worker() -> None:
     settings = configuration.settings()
     configure_logging(settings)
     asked_to_stop = _note_signals()
-    core = build_core(settings, logins=configuration.logins)
+    core = build_core(settings, logins=configuration.logins, relay=open_relay)
     try:
         loop = Worker(core)
         with worker_health(core, loop):
