@@ -13,7 +13,7 @@ from core.ports.logins import Login
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60.0
-# Shortest time between two reads that refusals or a silent Secrets Manager can cause.
+# Shortest time between two reads that refusals can cause.
 RETRY_SECONDS = 2.0
 # Longest wait for a read that another thread has begun: two tries of it.
 _WAIT_SECONDS = 10.0
@@ -32,11 +32,12 @@ class SecretLogins:
         self._login = first
         self._clock = clock
         self._tried_at = clock()
+        self._refused_at: float | None = None
         self._reading = threading.Lock()
 
     def current(self) -> Login:
         # One thread reads; the others go on with what is known.
-        if self._older(REFRESH_SECONDS) and self._reading.acquire(blocking=False):
+        if self._older(self._tried_at, REFRESH_SECONDS) and self._reading.acquire(blocking=False):
             try:
                 self._renew()
             finally:
@@ -47,8 +48,9 @@ class SecretLogins:
         if not self._reading.acquire(timeout=_WAIT_SECONDS):
             return None
         try:
-            if self._login == refused and self._older(RETRY_SECONDS):
+            if self._login == refused and self._older(self._refused_at, RETRY_SECONDS):
                 self._renew()
+                self._refused_at = self._clock()
             return None if self._login == refused else self._login
         finally:
             self._reading.release()
@@ -65,6 +67,6 @@ class SecretLogins:
         finally:
             self._tried_at = self._clock()
 
-    def _older(self, seconds: float) -> bool:
+    def _older(self, moment: float | None, seconds: float) -> bool:
         """A moment in the future counts as old: the clock was set back."""
-        return not 0 <= self._clock() - self._tried_at < seconds
+        return moment is None or not 0 <= self._clock() - moment < seconds

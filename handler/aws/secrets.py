@@ -33,15 +33,15 @@ def fetched(environ: Mapping[str, str]) -> tuple[Mapping[str, str], LoginSource 
     found = dict(environ)
     if secret := environ.get("SETTINGS_SECRET_ARN"):
         found.update(_settings(secret))
-    if secret := environ.get("MIGRATION_DATABASE_SECRET_ARN"):
-        value = read_object(client_for(secret), secret)
-        found["MIGRATION_DATABASE_URL"] = database_url(
-            secret, value, ca_file=found.get("DATABASE_CA_FILE")
-        )
     if secret := environ.get("CACHE_SECRET_ARN"):
         found["REDIS_URL"] = _redis_url(secret, found.get("REDIS_URL"))
     secret = environ.get("DATABASE_SECRET_ARN")
     return (found, _database(secret, found)) if secret else (found, None)
+
+
+def migration_url(secret_id: str, *, ca_file: str | None) -> str:
+    """As the owner, at the secret's own host: straight to the database. Raises as `fetched`."""
+    return database_url(secret_id, read_object(client_for(secret_id), secret_id), ca_file=ca_file)
 
 
 def database_url(

@@ -65,14 +65,7 @@ def _url() -> str:
     from core.errors import ConfigurationError
     from handler.configuration import Configuration
 
-    # The owner alone: a migration needs no other secret, and may have no right to read it.
-    owner = "MIGRATION_DATABASE_SECRET_ARN"
-    unread = {"SETTINGS_SECRET_ARN", "CACHE_SECRET_ARN"}
-    if os.environ.get(owner):
-        unread.add("DATABASE_SECRET_ARN")
-    environ = Configuration.of(
-        {name: value for name, value in os.environ.items() if name not in unread}
-    ).environ
+    environ = Configuration.of_migration(os.environ).environ
     # Not Settings: a migration has neither the service's key nor its mail server.
     for name in ("MIGRATION_DATABASE_URL", "DATABASE_URL"):
         if not environ.get(name):

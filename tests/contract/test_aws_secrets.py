@@ -94,7 +94,6 @@ def test_whole_urls_and_ports_as_text_are_taken_too(secrets: Secrets) -> None:
         ("SETTINGS_SECRET_ARN", ["not-an-object"], "holds no JSON object"),
         ("DATABASE_SECRET_ARN", {"username": "user_api", "password": ""}, "lacks password"),
         ("DATABASE_SECRET_ARN", {"username": "a", "password": "not-told"}, "lacks dbname"),
-        ("MIGRATION_DATABASE_SECRET_ARN", {"password": "not-told"}, "lacks username"),
         ("CACHE_SECRET_ARN", {"token": "not-told"}, "lacks password"),
         ("CACHE_SECRET_ARN", {"password": "not-told"}, "REDIS_URL names no host"),
     ],
@@ -110,6 +109,22 @@ def test_a_secret_that_cannot_be_used_is_named_and_not_told(
     assert "\n" not in said
     assert KEY not in said
     assert "not-" not in said
+
+
+def test_a_migration_reads_the_owners_secret_alone(secrets: Secrets) -> None:
+    """And the service never reads the owner's; either may have no right to the other's."""
+    owner = secrets.create("owner/database", {**DATABASE, "username": "user_api_owner"})
+    both = {
+        "MIGRATION_DATABASE_SECRET_ARN": owner,
+        "DATABASE_SECRET_ARN": "not/mine",
+        "SETTINGS_SECRET_ARN": "not/mine",
+        "DATABASE_HOST": "proxy.example.com",
+    }
+    url = Configuration.of_migration(both).environ["MIGRATION_DATABASE_URL"]
+    assert url.startswith("postgresql://user_api_owner:")
+    assert "@db.example.com:5433/user_api?sslmode=verify-full" in url
+    mine = {"MIGRATION_DATABASE_SECRET_ARN": "not/mine", "DATABASE_SECRET_ARN": owner}
+    assert "MIGRATION_DATABASE_URL" not in Configuration.of(mine).environ
 
 
 def test_a_missing_secret_is_named(secrets: Secrets) -> None:
@@ -149,18 +164,17 @@ def test_a_login_is_read_again_by_the_minute_and_after_a_refusal() -> None:
     first, second, third = (Login(username=name, password="x") for name in "abc")
     logins = SecretLogins(read=read, first=first, clock=lambda: now[0])
     assert logins.current() == first
-    assert logins.after_refusal(first) is None
-    assert reads == [0]
-    now[0] += 2
-    answers += [second]
-    assert logins.after_refusal(first) == second
-    assert logins.after_refusal(first) == second
-    assert logins.after_refusal(second) is None
+    answers += [first, second]
+    assert [logins.after_refusal(first) for _ in range(3)] == [None, None, None]
     assert reads == [1]
+    now[0] += 2
+    assert [logins.after_refusal(first) for _ in range(3)] == [second, second, second]
+    assert logins.after_refusal(second) is None
+    assert reads == [2]
     now[0] += 60
     answers += [None]
     assert logins.current() == second
     now[0] += 60
     answers += [third]
     assert (logins.current(), logins.current()) == (third, third)
-    assert reads == [3]
+    assert reads == [4]

@@ -20,6 +20,7 @@ from core.config import Settings
 from core.domain.requests import RequestContext
 from core.domain.session import Session
 from core.domain.user import NewUser, UserStatus
+from core.ports.logins import LoginSource
 from core.ports.runtime import OutboxState
 from tests.support.clock import START, FixedClock
 
@@ -98,7 +99,13 @@ class Opened:
 
 
 @contextmanager
-def opened(database_url: str, *, ids_by_clock: bool = False, **changes: Any) -> Iterator[Opened]:
+def opened(
+    database_url: str,
+    *,
+    ids_by_clock: bool = False,
+    logins: LoginSource | None = None,
+    **changes: Any,
+) -> Iterator[Opened]:
     """A storage of its own pool, closed at the end; `ids_by_clock` makes ids of its clock's time,
     as the service does."""
     clock, metrics = FixedClock(), RecordedMetrics()
@@ -109,6 +116,7 @@ def opened(database_url: str, *, ids_by_clock: bool = False, **changes: Any) -> 
         sealer=AesGcmSealer(derive_key(_KEY, KeyUse.SEALING)),
         pseudonyms=HmacPseudonyms(derive_key(_KEY, KeyUse.PSEUDONYMS)),
         metrics=metrics,
+        logins=logins,
     )
     with closing(storage):
         yield Opened(storage, clock, metrics)

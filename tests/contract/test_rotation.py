@@ -1,0 +1,245 @@
+"""The rotation of the database's logins: Secrets Manager by moto, PostgreSQL for real."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from core.adapters.postgres.storage import PostgresStorage
+from core.errors import ConfigurationError, DomainError, StorageUnavailable
+from core.ports.logins import Login
+from handler.aws.logins import SecretLogins
+from handler.aws.rotation import lambda_handler
+from handler.configuration import Configuration
+from tests.support.rotation import OWNER_SECRET, SECRET, STEPS, Deployed, deployed_on
+from tests.support.storage import opened, query, sql
+from tests.support.tls_postgres import ADMINISTRATOR, TlsPostgres, tls_postgres
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsPostgres]:
+    with tls_postgres(tmp_path_factory.mktemp("tls")) as running:
+        yield running
+
+
+@pytest.fixture
+def deployed(database: TlsPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    with deployed_on(database, monkeypatch) as everything:
+        yield everything
+
+
+def who(url: str) -> str:
+    return str(query(url, "SELECT current_user")[0][0])
+
+
+@dataclass
+class Load:
+    """Four threads whose every statement needs a connection of its own."""
+
+    storage: PostgresStorage
+    rounds: int = 0
+    failures: list[Exception] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def work(self) -> None:
+        while not self.stop.is_set():
+            try:
+                assert sql(self.storage, "SELECT current_user") in {"user_api", "user_api_b"}
+                self.storage.close()
+                self.rounds += 1
+            except (AssertionError, DomainError) as error:
+                self.failures.append(error)
+
+    def go_on(self) -> None:
+        """Returns after some more rounds."""
+        wanted, ends = self.rounds + 40, time.monotonic() + 30
+        while self.rounds < wanted and not self.failures and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert self.failures == []
+        assert self.rounds >= wanted
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self.work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            for thread in threads:
+                thread.join(30)
+        assert self.failures == []
+
+
+def test_two_rotations_under_load_fail_no_statement(deployed: Deployed) -> None:
+    """A pool whose connections are opened anew all the time works on through both, and the login
+    before is let in until the rotation after."""
+    configuration = Configuration.of(
+        {"DATABASE_SECRET_ARN": SECRET, "DATABASE_CA_FILE": str(deployed.database.ca_file)}
+    )
+    url, first = configuration.environ["DATABASE_URL"], deployed.url()
+    with opened(url, logins=configuration.logins, database_pool_size=4) as pool:
+        load = Load(pool.storage)
+        with load.at_work():
+            load.go_on()
+            deployed.rotate()
+            load.go_on()
+            assert who(first) == "user_api"
+            assert who(deployed.url()) == "user_api_b"
+            assert deployed.url("AWSPREVIOUS") == first
+            deployed.rotate()
+            load.go_on()
+            assert who(deployed.url()) == "user_api"
+            assert who(deployed.url("AWSPREVIOUS")) == "user_api_b"
+            # The login of the start has another password now: a refusal had it read again.
+            with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+                who(first)
+
+
+def test_the_twin_has_the_limits_and_rights_of_the_first(deployed: Deployed) -> None:
+    """A session of user_api_b has the same deadlines, rights and powers, so that doctor finds no
+    difference."""
+    first = deployed.url()
+    deployed.rotate()
+    asked = """
+        SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
+        'idle_in_transaction_session_timeout', 'default_transaction_isolation', 'TimeZone')
+        ORDER BY name"""
+    limits = query(first, asked)
+    assert ("statement_timeout", "2000") in limits
+    assert query(deployed.url(), asked) == limits
+    assert query(deployed.url(), "SELECT count(*) >= 0 FROM users") == [(True,)]
+    powers = """
+        SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolconnlimit,
+            left(rolpassword, 14), ARRAY(SELECT roleid::regrole::text FROM pg_auth_members
+                WHERE member = pg_authid.oid)
+        FROM pg_authid WHERE rolname IN ('user_api', 'user_api_b')"""
+    one, other = query(deployed.database.postgres.superuser_url, powers)
+    assert one == other
+    assert one[6:] == ("SCRAM-SHA-256$", ["user_api_app"])
+
+
+def test_no_password_reaches_the_servers_log(deployed: Deployed) -> None:
+    """It logs the statements of this kind, here as on RDS with pgaudit."""
+    deployed.rotate()
+    log = (deployed.database.ca_file.parent / "data.log").read_text()
+    assert "ALTER ROLE" in log
+    assert deployed.secrets.value(SECRET)["password"] not in log
+
+
+def test_each_step_may_be_run_again(deployed: Deployed) -> None:
+    """Secrets Manager repeats a step whose answer got lost; the whole rotation too."""
+    version = deployed.secrets.begin_rotation(SECRET)
+    for name in STEPS[:3]:
+        deployed.step(name, version)
+        pending = deployed.secrets.value(SECRET, "AWSPENDING")
+        deployed.step(name, version)
+        assert deployed.secrets.value(SECRET, "AWSPENDING") == pending
+    deployed.step("finishSecret", version)
+    current = deployed.secrets.value(SECRET)
+    for name in STEPS:
+        deployed.step(name, version)
+    assert deployed.secrets.value(SECRET) == current == pending
+    assert who(deployed.url()) == "user_api_b"
+
+
+def test_a_rotation_that_was_given_up_is_begun_anew(deployed: Deployed) -> None:
+    """The database has the password of the one given up; the login in force is not touched."""
+    first = deployed.url()
+    given_up = deployed.secrets.begin_rotation(SECRET)
+    for name in STEPS[:2]:
+        deployed.step(name, given_up)
+    deployed.rotate()
+    assert who(deployed.url()) == "user_api_b"
+    assert who(first) == "user_api"
+    with pytest.raises(ConfigurationError, match="is not staged to rotate"):
+        deployed.step("setSecret", given_up)
+
+
+def test_an_unset_password_does_not_come_into_force(deployed: Deployed) -> None:
+    version = deployed.secrets.begin_rotation(SECRET)
+    deployed.step("createSecret", version)
+    with pytest.raises(StorageUnavailable, match="refuses the new login"):
+        deployed.step("testSecret", version)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"Step": "dropSecret"}, "no step of a rotation: 'dropSecret'"),
+        ({"Step": None}, "no step of a rotation"),
+        ({"ClientRequestToken": ""}, "no step of a rotation"),
+        ({"ClientRequestToken": "0" * 36}, "is not staged to rotate"),
+        ({"SecretId": OWNER_SECRET}, "is not set up for rotation"),
+    ],
+)
+def test_a_wrong_event_is_refused_with_its_reason(
+    deployed: Deployed, change: dict[str, object], reason: str
+) -> None:
+    version = deployed.secrets.begin_rotation(SECRET)
+    event = {"Step": "createSecret", "SecretId": SECRET, "ClientRequestToken": version}
+    with pytest.raises(ConfigurationError, match=reason) as refused:
+        lambda_handler({**event, **change}, None)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_other_login_is_changed(deployed: Deployed) -> None:
+    """A secret that names the owner, or somebody else's pending version, changes nothing."""
+    version = deployed.secrets.begin_rotation(SECRET)
+    deployed.step("createSecret", version)
+    pending = deployed.secrets.value(SECRET, "AWSPENDING")
+    for username in ("user_api_owner", "user_api", ADMINISTRATOR):
+        again = deployed.secrets.begin_rotation(SECRET)
+        deployed.secrets.client.put_secret_value(
+            SecretId=SECRET,
+            ClientRequestToken=again,
+            SecretString=str({**pending, "username": username}).replace("'", '"'),
+            VersionStages=["AWSPENDING"],
+        )
+        with pytest.raises(ConfigurationError, match="not for the login whose turn it is"):
+            deployed.step("setSecret", again)
+    assert who(deployed.url()) == "user_api"
+    deployed.secrets.replace(SECRET, deployed.database.secret("user_api_owner", "x"))
+    with pytest.raises(ConfigurationError, match="none of user_api and user_api_b"):
+        deployed.step("createSecret", deployed.secrets.begin_rotation(SECRET))
+
+
+def test_a_server_with_another_certificate_gets_no_password(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public roots, which are the default, did not sign it."""
+    monkeypatch.delenv("DATABASE_CA_FILE")
+    version = deployed.secrets.begin_rotation(SECRET)
+    deployed.step("createSecret", version)
+    with pytest.raises(StorageUnavailable):
+        deployed.step("setSecret", version)
+
+
+def test_a_connection_after_a_minute_has_the_new_login(deployed: Deployed) -> None:
+    """Without any refusal too: both logins are let in, and the older one's time runs out."""
+    now = [0.0]
+
+    def read() -> Login:
+        value = deployed.secrets.value(SECRET)
+        return Login(username=value["username"], password=value["password"])
+
+    logins = SecretLogins(read=read, first=read(), clock=lambda: now[0])
+    with opened(deployed.url(), logins=logins) as pool:
+
+        def ask() -> object:
+            pool.storage.close()
+            return sql(pool.storage, "SELECT current_user")
+
+        assert ask() == "user_api"
+        deployed.rotate()
+        assert ask() == "user_api"
+        now[0] += 60
+        assert ask() == "user_api_b"
