@@ -1,0 +1,1 @@
+"""Deploys whole environments to moto on this machine with the real CDK command line."""

@@ -1,0 +1,143 @@
+"""Where moto's CloudFormation differs from AWS, and what a real deployment runs into."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import CloudFormationBackend, cloudformation_backends
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
+
+from tests.infra.moto_extension import recipes
+from tests.infra.moto_extension.making import client
+from tests.infra.moto_extension.resources import RECIPES, ByApi, Stub
+from tests.infra.moto_extension.schema import faults
+
+_clean_json = parsing.clean_json
+_parse = parsing.parse_resource_and_generate_name
+_class_of = parsing.resource_class_from_type
+_SECRET = re.compile(
+    r"\{\{resolve:secretsmanager:(?P<id>arn:aws:secretsmanager:[\w-]+:\d+:secret:[^:}]+|[^:}]+)"
+    r":SecretString:(?P<key>[^:}]*)(?::[^}]*)?\}\}"
+)
+_delete_stack = CloudFormationBackend.delete_stack
+_execute = CloudFormationBackend.execute_change_set
+_get_params_from_list = CloudFormationResponse._get_params_from_list
+
+
+def install() -> None:
+    """Puts everything of this package into moto, for the rest of the process."""
+    recipes.load()
+    parsing.resource_class_from_type = _resource_class
+    parsing.parse_resource_and_generate_name = _checked_resource
+    parsing.clean_json = _cleaned
+    CloudFormationBackend.delete_stack = _delete_unprotected
+    CloudFormationBackend.execute_change_set = _execute_change_set
+    FakeBucket.get_permission = _no_opinion
+    CloudFormationResponse._get_params_from_list = _parameters
+    CloudFormationResponse.update_termination_protection = _update_termination_protection
+
+
+def _resource_class(resource_type: str) -> Any:
+    if resource_type in RECIPES:
+        return ByApi
+    if resource_type in parsing.get_model_map() or resource_type in parsing.NULL_MODELS:
+        return _class_of(resource_type)
+    if resource_type.startswith("Custom::"):
+        # moto would run its function; this project has none.
+        raise ValidationError(message=f"{resource_type} is a custom resource")
+    return Stub
+
+
+def _checked_resource(logical_id: str, resource: Any, resources: Any) -> Any:
+    # moto takes what it knows of the properties and drops the rest: a misspelt one would pass.
+    found = _parse(logical_id, resource, resources)
+    if found is None or resource["Type"].startswith("AWS::CDK::"):
+        return found
+    model, resolved, name = found
+    wrong = faults(resource["Type"], resolved.get("Properties", {}))
+    if wrong:
+        raise ValidationError(message=f"{resource['Type']} {logical_id}: {'; '.join(wrong)}")
+    return model, _with_secrets(resolved, resources["AWS::Region"]), name
+
+
+def _cleaned(value: Any, resources: Any) -> Any:
+    # moto does not know Fn::GetStackOutput, which the CDK's weak references between stacks are.
+    if isinstance(value, Mapping) and "Fn::GetStackOutput" in value:
+        wanted = value["Fn::GetStackOutput"]
+        region = wanted.get("Region") or resources["AWS::Region"]
+        backend = cloudformation_backends[resources["AWS::AccountId"]][region]
+        for output in backend.get_stack(wanted["StackName"]).outputs or ():
+            if output["OutputKey"] == wanted["OutputName"]:
+                return output["OutputValue"]
+        raise ValidationError(message=f"no output {wanted['StackName']}.{wanted['OutputName']}")
+    if isinstance(value, list):
+        # moto leaves AWS::NoValue in a list as None.
+        cleaned = [_cleaned(each, resources) for each in value]
+        return [each for each in cleaned if each is not None]
+    return _clean_json(value, resources)
+
+
+def _parameters(response: CloudFormationResponse, given: list[dict[str, Any]]) -> dict[str, Any]:
+    # KeyError: 'ParameterValue': without a change set the CDK asks for the previous value so.
+    return _get_params_from_list(response, [each for each in given if "ParameterValue" in each])
+
+
+def _execute_change_set(
+    backend: CloudFormationBackend, change_set_name: str, stack_name: str | None = None
+) -> None:
+    # moto forgets the outputs of a stack that a change set makes, which is how bootstrapping works.
+    change_set = backend.describe_change_set(change_set_name)
+    _execute(backend, change_set_name, stack_name)
+    change_set.stack._parse_template()
+    change_set.stack.output_map = change_set.stack._create_output_map()
+
+
+def _no_opinion(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+    # moto reads a policy without its conditions: "deny what comes without TLS" denies everything.
+    return PermissionResult.NEUTRAL
+
+
+def _delete_unprotected(backend: CloudFormationBackend, name_or_stack_id: str) -> None:
+    # moto stores EnableTerminationProtection and deletes the stack all the same.
+    for stack in backend.stacks.values():
+        named = name_or_stack_id in {stack.name, stack.stack_id}
+        if named and stack.enable_termination_protection:
+            raise ValidationError(
+                message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection"
+                " is enabled"
+            )
+    _delete_stack(backend, name_or_stack_id)
+
+
+def _update_termination_protection(response: CloudFormationResponse) -> ActionResult:
+    # moto has no UpdateTerminationProtection, which the CDK calls after each protected stack.
+    stack = response.cloudformation_backend.get_stack(response._get_param("StackName"))
+    enabled = response._get_param("EnableTerminationProtection")
+    stack.enable_termination_protection = json.loads(str(enabled).lower())
+    return ActionResult({"StackId": stack.stack_id})
+
+
+def _with_secrets(value: Any, region: str) -> Any:
+    # moto leaves dynamic references to secrets as they are written.
+    if isinstance(value, Mapping):
+        return {key: _with_secrets(each, region) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_secrets(each, region) for each in value]
+    if isinstance(value, str):
+        return _SECRET.sub(lambda found: _secret_value(found, region), value)
+    return value
+
+
+def _secret_value(found: re.Match[str], region: str) -> str:
+    identifier, key = found["id"], found["key"]
+    answer = client("secretsmanager", region).get_secret_value(SecretId=identifier)
+    text: str = answer["SecretString"]
+    return str(json.loads(text)[key]) if key else text
