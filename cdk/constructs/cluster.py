@@ -128,7 +128,7 @@ class KubernetesCluster(Construct):
                 self,
                 "ControlPlane",
                 vpc=vpc,
-                description="Control plane; EKS's own group carries the rules",
+                description="Control plane. The group that EKS makes has the rules.",
                 allow_all_outbound=False,
             ),
             vpc=vpc,

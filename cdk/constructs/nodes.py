@@ -46,10 +46,8 @@ class Nodes(Construct):
         )
         self._allow_sessions()
         template = self._launch_template()
-        self.group = eks.Nodegroup(
-            self,
-            "Group",
-            cluster=cluster,
+        self.group = cluster.add_nodegroup_capacity(
+            "Nodes",
             node_role=self.role,
             ami_type=eks.NodegroupAmiType.AL2023_X86_64_STANDARD,
             instance_types=[ec2.InstanceType(size.instance_type)],
