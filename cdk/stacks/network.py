@@ -5,6 +5,7 @@ from __future__ import annotations
 from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
+from cdk.constructs.network import Network
 from cdk.stacks.regional import RegionalStack
 
 
@@ -25,3 +26,8 @@ class NetworkStack(RegionalStack):
             purpose="network",
             about="VPC, subnets, network ACLs, flow logs and endpoints",
         )
+        network = Network(self, "Network", deployment=deployment, site=site, removal=self.removal)
+        self.vpc = network.vpc
+        self.flow_logs = network.flow_logs
+        self.endpoints_security_group = network.endpoints_security_group
+        self.logs_key = network.logs_key
