@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
+.PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
 	synth infra-test checkov
 .DEFAULT_GOAL := help
 
@@ -34,6 +34,12 @@ lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration
 
 synth: .venv/.dev ## Render the templates of all environments into build/cdk, with the example's account
 	@$(BIN)/python -m cdk.assembly $(ENV)
+
+cost: .venv/.dev ## Estimate what an environment costs a month (ENV=production)
+	@$(BIN)/python -m cdk.cost $(ENV)
+
+diagrams: .venv/.dev ## Draw docs/diagrams/infrastructure-*.svg from the templates
+	@$(BIN)/python -m cdk.diagram
 
 infra-test: .venv/.dev ## The templates' properties, snapshots and rules, and the Lambda artifact
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests/infra $(ARGS)

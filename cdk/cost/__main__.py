@@ -10,9 +10,9 @@ from pathlib import Path
 from cdk.cost.book import Assumptions, CostError, Prices
 from cdk.cost.estimate import Estimate, Row, estimate
 
-_FORM = "{:<15}{:<11}{:<40}{:>15}  {:<13}{:>12}  {}"
+_FORM = "{:<17}{:<11}{:<40}{:>15}  {:<13}{:>12}  {}"
 _HEAD = ("service", "region", "what", "quantity", "unit", "USD a month", "")
-_WIDE = 15 + 11 + 40 + 15 + 2 + 13
+_WIDE = 17 + 11 + 40 + 15 + 2 + 13
 
 
 def table(made: Estimate) -> str:
@@ -22,7 +22,7 @@ def table(made: Estimate) -> str:
         rows = list(group)
         lines.extend(_FORM.format(*_cells(row)) for row in rows)
         subtotal = sum(row.usd for row in rows)
-        lines.append(f"{'':<26}{'subtotal ' + service:<{_WIDE - 26}}{subtotal:>12,.2f}")
+        lines.append(f"{'':<28}{'subtotal ' + service:<{_WIDE - 28}}{subtotal:>12,.2f}")
     lines += [f"{'total':<{_WIDE}}{made.total:>12,.2f}", "", *_grounds(made)]
     return "".join(line.rstrip() + "\n" for line in lines)
 

@@ -25,7 +25,7 @@ def _balancer(it: Found) -> list[Line]:
     return [
         Line(what="load balancer", item="alb.hour", quantity=it.site.hours),
         Line(
-            what="load balancer capacity",
+            what="load balancer, capacity",
             item="alb.lcu_hour",
             quantity=it.site.hours * it.site.assumptions["balancer_lcus"],
         ),
@@ -71,7 +71,7 @@ def _cluster(it: Found) -> list[Line]:
         Line(
             what="load balancer of Kubernetes", item="alb.hour", quantity=balancers * it.site.hours
         ),
-        Line(what="its capacity", item="alb.lcu_hour", quantity=capacity),
+        Line(what="load balancer of Kubernetes, capacity", item="alb.lcu_hour", quantity=capacity),
         Line(
             what="volumes of Kubernetes",
             item="ebs.gp3_gb",
@@ -179,7 +179,9 @@ def _health_check(it: Found) -> list[Line]:
     )
     return [
         Line(what="health checks", item="route53.health_check", quantity=1),
-        Line(what="their options", item="route53.health_check_option", quantity=sum(options)),
+        Line(
+            what="health checks, options", item="route53.health_check_option", quantity=sum(options)
+        ),
     ]
 
 

@@ -1,0 +1,1 @@
+"""One drawing an environment, of what its templates hold: docs/diagrams/infrastructure-*.svg."""
