@@ -13,11 +13,12 @@ from aws_cdk import App
 from cdk.config.deployment import Deployment, read_deployment, refuse_example
 from cdk.config.model import ConfigurationError
 from cdk.nag import add_rules
-from cdk.stacks.backup import BackupStack
+from cdk.stacks.backup import BackupStack, RecoveryBackupStack
 from cdk.stacks.cluster import ClusterStack
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.dns import DnsStack
+from cdk.stacks.dr_archive import RecoveryArchiveStack
 from cdk.stacks.dr_data import RecoveryDataStack
 from cdk.stacks.edge import EdgeStack
 from cdk.stacks.fallback import FallbackStack
@@ -67,13 +68,30 @@ def _add_recovery(app: App, deployment: Deployment, primary: DataStack) -> Fallb
     if site is None:
         return None
     network = NetworkStack(app, deployment=deployment, site=site)
-    data = RecoveryDataStack(app, deployment=deployment, site=site, network=network)
-    # The replica, the replica keys and the replication name what the primary region has made.
+    archive = RecoveryArchiveStack(app, deployment=deployment, site=site)
+    # Buckets and secrets are copied to where a bucket and a key have to be first.
+    primary.add_stack_dependency(archive)
+    data = RecoveryDataStack(
+        app, deployment=deployment, site=site, network=network, archive=archive
+    )
+    # The replica and the signing key's replica name what the primary region has made.
     data.add_stack_dependency(primary)
     edge = EdgeStack(app, deployment=deployment, site=site)
-    return FallbackStack(
+    fallback = FallbackStack(
         app, deployment=deployment, site=site, network=network, data=data, edge=edge
     )
+    ObservabilityStack(
+        app,
+        deployment=deployment,
+        site=site,
+        network=network,
+        data=data,
+        cluster=None,
+        edge=edge,
+        fallback=fallback,
+    )
+    RecoveryBackupStack(app, deployment=deployment, site=site, data=data)
+    return fallback
 
 
 def main() -> int:

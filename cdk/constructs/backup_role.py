@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk.config.deployment import Deployment
+from cdk.constructs.keys import data_key_alias
 
 _BUCKET_ACTIONS = (
     "s3:GetBucketAcl",
@@ -152,9 +153,7 @@ class BackupRole(Construct):
         # The other region's key is known by its alias only.
         keys = [f"arn:aws:kms:{recovery.region}:{self._deployment.account}:key/*"]
         alias = {
-            "ForAnyValue:StringEquals": {
-                "kms:ResourceAliases": f"alias/{self._deployment.name('data')}"
-            }
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": data_key_alias(self._deployment)}
         }
         self._allow(["kms:DescribeKey", "kms:GenerateDataKey"], keys, alias)
         self._allow(["kms:CreateGrant"], keys, {**alias, **for_aws})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aws_cdk import aws_budgets as budgets
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk.config.deployment import Deployment
+from cdk.constructs.notices import Notices
 
 NOTICES = (("ACTUAL", 80), ("FORECASTED", 100))
 """Spent, or expected by the end of the month, in per cent of the limit."""
@@ -20,11 +20,13 @@ class MonthlyBudget(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, deployment: Deployment, topic: sns.Topic
+        self, scope: Construct, id_: str, *, deployment: Deployment, notices: Notices
     ) -> None:
         super().__init__(scope, id_)
         told = [
-            budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=topic.topic_arn)
+            budgets.CfnBudget.SubscriberProperty(
+                subscription_type="SNS", address=notices.topic.topic_arn
+            )
         ]
         budget = budgets.CfnBudget(
             self,
@@ -51,4 +53,4 @@ class MonthlyBudget(Construct):
             ],
         )
         # AWS Budgets tries the topic's policy when the budget is made.
-        budget.node.add_dependency(topic)
+        budget.node.add_dependency(notices.policy)

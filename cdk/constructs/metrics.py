@@ -18,7 +18,7 @@ MEMORY_GIB = {"t3.medium": 4, "t3.large": 8, "r6g.large": 16}
 """Of an instance class; AWS's table of instance types."""
 
 REQUESTS_FLOOR = 20
-"""Requests a minute below which a share of them says nothing: two failures of three are no outage."""
+"""A minute; of fewer requests a share says nothing: two failures of three are no outage."""
 
 _GIB = 1024**3
 
@@ -122,14 +122,11 @@ def web_acl_metrics(name: str, region: str) -> Metrics:
     return {"acl.blocked": _metric("AWS/WAFV2", "BlockedRequests", dimensions, "Sum")}
 
 
-def queue_metrics(name: str) -> Metrics:
-    """A dead letter queue."""
-    dimensions = {"QueueName": name}
-    return {
-        "queue.dead": _metric(
-            "AWS/SQS", "ApproximateNumberOfMessagesVisible", dimensions, "Maximum"
-        )
-    }
+def queue_metrics(names: Sequence[str]) -> Metrics:
+    """Dead letter queues, the fullest of them."""
+    name = "ApproximateNumberOfMessagesVisible"
+    each = [_metric("AWS/SQS", name, {"QueueName": queue}, "Maximum") for queue in names]
+    return {"queue.dead": _combine("MAX", each, "messages")}
 
 
 def mail_metrics() -> Metrics:

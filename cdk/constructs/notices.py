@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
@@ -71,6 +70,7 @@ class Notices(Construct):
         )
         for service in _PUBLISHERS:
             self._admit(service)
+        self.policy = self.topic.node.find_child("Policy")
         for target in deployment.alarm_targets:
             self.topic.add_subscription(_subscription(target))
 
@@ -84,7 +84,7 @@ class Notices(Construct):
             source_ids=[identifier],
             event_categories=list(DATABASE_EVENTS),
             subscription_name=self._deployment.name(f"{self._site.part}database-events"),
-        ).node.add_dependency(self.topic)
+        ).node.add_dependency(self.policy)
 
     def follow_backups(self, vault_name: str) -> None:
         """Tells of a backup that failed, and of a copy of one that did not reach its vault."""
@@ -103,20 +103,28 @@ class Notices(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": self._deployment.account}},
             ),
         )
+        self.key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
+        self.topic.grant_publish(role)
         for name, (kind, field) in _JOBS.items():
-            events.Rule(
+            events.CfnRule(
                 self,
                 name,
-                rule_name=self._deployment.name(f"{self._site.part}{kind.split()[0].lower()}-jobs"),
+                name=self._deployment.name(f"{self._site.part}{kind.split()[0].lower()}-jobs"),
                 description=f"{kind}: not completed",
-                event_pattern=events.EventPattern(
-                    source=["aws.backup"],
-                    detail_type=[kind],
-                    detail={"state": ["FAILED", "ABORTED", "EXPIRED", "PARTIAL"], field: [vault]},
-                ),
-                targets=[targets.SnsTopic(self.topic, role=role)],
+                event_pattern={
+                    "source": ["aws.backup"],
+                    "detail-type": [kind],
+                    "detail": {
+                        "state": ["FAILED", "ABORTED", "EXPIRED", "PARTIAL"],
+                        field: [vault],
+                    },
+                },
+                targets=[
+                    events.CfnRule.TargetProperty(
+                        id="Topic", arn=self.topic.topic_arn, role_arn=role.role_arn
+                    )
+                ],
             )
-        self.key.grant_encrypt_decrypt(role)
 
     def _admit(self, service: str) -> None:
         own = {"StringEquals": {"aws:SourceAccount": self._deployment.account}}

@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk.config.deployment import Deployment, Site
 
 KEPT_DAYS = 365
-"""Where the environment is guarded; elsewhere the days that its logs can be searched, at least 7."""
+"""Where the environment is guarded; elsewhere as long as logs, at least 7."""
 
 
 class AuditTrail(Construct):
@@ -75,7 +75,6 @@ class AuditTrail(Construct):
             enable_file_validation=True,
             include_global_service_events=True,
             is_multi_region_trail=True,
-            management_events=cloudtrail.ReadWriteType.ALL,
         )
         trail.add_event_selector(
             cloudtrail.DataResourceType.S3_OBJECT,

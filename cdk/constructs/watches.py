@@ -167,10 +167,10 @@ WATCHES = (
     Watch(
         name="function-duration",
         metric="function.duration",
-        threshold=80,
+        threshold=90,
         periods=5,
-        what="The slowest hundredth of calls has used 80 % of the timeout for 5 minutes.",
-        do="Look at the database's latency first: a call that times out is answered with 502.",
+        what="The slowest hundredth of calls has used 90 % of the timeout for 5 minutes.",
+        do="Look at the database's latency first. Jobs stop by themselves before this.",
     ),
     Watch(
         name="function-concurrency",
