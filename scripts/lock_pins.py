@@ -16,7 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-_ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ \\;]+)(?P<marker> ;)?")
+_ENTRY = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ \\;]+)(?P<marker> ;)?"
+)
 _PLACE = re.compile(
     r"://|^\s*--(?:index|extra-index|find-links|trusted-host)|\s@\s|(?:^|[\s=(])/\w"
 )
