@@ -25,8 +25,8 @@ class Rule:
 class AccessLists(Construct):
     """One ACL a tier. They have no memory, so each lets the answers through too."""
 
-    def __init__(self, scope: Construct, id: str, *, vpc: ec2.IVpc, cidr: str) -> None:
-        super().__init__(scope, id)
+    def __init__(self, scope: Construct, id_: str, *, vpc: ec2.IVpc, cidr: str) -> None:
+        super().__init__(scope, id_)
         application = _blocks(vpc, "application")
         data = _blocks(vpc, "data")
         inside = Rule(cidr, ec2.AclTraffic.all_traffic())

@@ -28,13 +28,13 @@ class Network(Construct):
     def __init__(
         self,
         scope: Construct,
-        id: str,
+        id_: str,
         *,
         deployment: Deployment,
         site: Site,
         removal: RemovalPolicy,
     ) -> None:
-        super().__init__(scope, id)
+        super().__init__(scope, id_)
         self.logs_key = logs_key(self, deployment=deployment, site=site, removal=removal)
         self.flow_logs = logs.LogGroup(
             self,
@@ -69,7 +69,7 @@ class Network(Construct):
                     name=name,
                     subnet_type=kind,
                     cidr_mask=bits + _PREFIX[name],
-                    # Addresses go to what asks for one: load balancers and NAT gateways bring theirs.
+                    # Load balancers and NAT gateways bring the addresses that they need.
                     map_public_ip_on_launch=False if name == PUBLIC else None,
                 )
                 for name, kind in kinds.items()

@@ -1,0 +1,317 @@
+"""PostgreSQL on RDS: the instance, its proxy, its replica, and who may connect."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from cdk.config.deployment import Deployment, Site
+from cdk.config.model import ConfigurationError
+from cdk.constructs.access import POSTGRES_PORT
+from cdk.constructs.monitoring_role import monitoring_role
+from cdk.constructs.network import DATA
+from cdk.constructs.retention import retention
+from cdk.constructs.secrets import Secrets, replicated_secret
+from cdk.stacks.network import NetworkStack
+
+DATABASE = "user_api"
+OWNER = "user_api_owner"
+"""The RDS master: provisions the database, and owns every table that the migrations make."""
+LOGIN = "user_api"
+"""The first of the two users that the rotation alternates between."""
+APPLICATION_SECRET = ("database", "application")
+OWNER_SECRET = ("database", "owner")
+LOG_EXPORTS = ("postgresql", "upgrade")
+_MONITORING_SECONDS = 60
+
+
+def instance_name(deployment: Deployment, site: Site) -> str:
+    """Fixed, for the other region names it."""
+    return deployment.name(f"{site.part}database")
+
+
+class Database(Construct):
+    """The primary: an instance, and a proxy that the application connects to.
+
+    `secret` and `owner_secret` are JSON as Secrets Manager's rotation expects it (engine, host,
+    port, username, password, dbname); their host is the instance, so use `host` for the proxy.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        site: Site,
+        network: NetworkStack,
+        key: kms.IKey,
+        secrets: Secrets,
+        removal: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.port = POSTGRES_PORT
+        self.identifier = instance_name(deployment, site)
+        owner = secrets.generated(
+            "OwnerSecret",
+            *OWNER_SECRET,
+            about="Login of the database's owner, for migrations",
+            field="password",
+            fixed={"username": OWNER, "dbname": DATABASE},
+        )
+        login = secrets.generated(
+            "ApplicationSecret",
+            *APPLICATION_SECRET,
+            about="Login of the application",
+            field="password",
+            fixed={"username": LOGIN, "dbname": DATABASE},
+        )
+        self.instance_security_group = _group(self, "InstanceSecurityGroup", network.vpc)
+        self.security_group = _group(self, "ProxySecurityGroup", network.vpc)
+        self.instance = self._instance(deployment, network, key, owner, removal)
+        self.owner_secret: secretsmanager.ISecret = owner
+        login.attach(self.instance)
+        self.secret: secretsmanager.ISecret = login
+        self.proxy = self._proxy(deployment, network, login)
+        self.host = self.proxy.endpoint
+
+    def allow_from(self, peer: ec2.IConnectable, why: str) -> None:
+        """The application's way: through the proxy, which knows only the application's login."""
+        _allow(peer, self.security_group, why)
+
+    def allow_owner_from(self, peer: ec2.IConnectable, why: str) -> None:
+        """To the instance itself: for migrations, the rotation and provisioning."""
+        _allow(peer, self.instance_security_group, why)
+
+    def _instance(
+        self,
+        deployment: Deployment,
+        network: NetworkStack,
+        key: kms.IKey,
+        owner: secretsmanager.Secret,
+        removal: RemovalPolicy,
+    ) -> rds.DatabaseInstance:
+        it, guarded = deployment.environment.database, deployment.environment.guarded
+        groups = log_groups(
+            self, deployment=deployment, network=network, name=self.identifier, removal=removal
+        )
+        instance = rds.DatabaseInstance(
+            self,
+            "Instance",
+            instance_identifier=self.identifier,
+            engine=_engine(it.engine_version),
+            instance_type=ec2.InstanceType(it.instance_class),
+            database_name=DATABASE,
+            credentials=rds.Credentials.from_secret(owner),
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name=DATA),
+            security_groups=[self.instance_security_group],
+            port=self.port,
+            publicly_accessible=False,
+            multi_az=it.multi_az,
+            storage_type=rds.StorageType.GP3,
+            allocated_storage=it.allocated_storage,
+            max_allocated_storage=it.max_storage,
+            storage_encrypted=True,
+            storage_encryption_key=key,
+            parameter_group=_parameters(self, it.engine_version, it.connections, removal),
+            backup_retention=Duration.days(it.backup_days),
+            preferred_backup_window=it.backup_window,
+            preferred_maintenance_window=it.maintenance_window,
+            delete_automated_backups=not guarded,
+            copy_tags_to_snapshot=True,
+            auto_minor_version_upgrade=False,
+            enable_performance_insights=True,
+            performance_insight_encryption_key=key,
+            monitoring_interval=Duration.seconds(_MONITORING_SECONDS),
+            monitoring_role=monitoring_role(self),
+            cloudwatch_logs_exports=list(LOG_EXPORTS),
+            deletion_protection=guarded,
+            removal_policy=RemovalPolicy.SNAPSHOT if guarded else RemovalPolicy.DESTROY,
+        )
+        # RDS makes the groups if they are not there, and keeps what is in them for ever.
+        instance.node.add_dependency(*groups)
+        return instance
+
+    def _proxy(
+        self, deployment: Deployment, network: NetworkStack, login: secretsmanager.ISecret
+    ) -> rds.DatabaseProxy:
+        _allow(self.security_group, self.instance_security_group, "the proxy")
+        proxy = rds.DatabaseProxy(
+            self,
+            "Proxy",
+            db_proxy_name=deployment.name("proxy"),
+            proxy_target=rds.ProxyTarget.from_instance(self.instance),
+            secrets=[login],
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name=DATA),
+            security_groups=[self.security_group],
+            require_tls=True,
+            iam_auth=False,
+            # The owner, the worker's sessions and RDS itself need the rest.
+            max_connections_percent=90,
+            # The service gives up after 1 s; a connection that comes later is for nobody.
+            borrow_timeout=Duration.seconds(1),
+        )
+        targets = cast(CfnResource, proxy.node.find_child("ProxyTargetGroup"))
+        # The library tags it; the resource's schema knows no tags.
+        targets.add_property_deletion_override("Tags")
+        return proxy
+
+
+class Replica(Construct):
+    """The recovery region's copy, read only until it is promoted. Without a proxy: RDS Proxy takes
+    no replica. It cannot change the owner's password, so it has no `owner_secret`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        site: Site,
+        network: NetworkStack,
+        key: kms.IKey,
+        removal: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, id_)
+        recovery = deployment.environment.recovery
+        if recovery is None:
+            raise ConfigurationError(f"{deployment.environment.name} has no recovery region")
+        self.port = POSTGRES_PORT
+        self.identifier = instance_name(deployment, site)
+        self.owner_secret: None = None
+        self.secret = replicated_secret(
+            self, "ApplicationSecret", *APPLICATION_SECRET, deployment=deployment, key=key
+        )
+        self.security_group: ec2.ISecurityGroup = _group(self, "InstanceSecurityGroup", network.vpc)
+        it, source = deployment.environment.database, deployment.primary
+        subnet_group = rds.SubnetGroup(
+            self,
+            "SubnetGroup",
+            description="Data subnets",
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name=DATA),
+        )
+        parameters = _parameters(self, it.engine_version, recovery.database_connections, removal)
+        # The L2 of a replica wants the source as an object, which another region has not.
+        self.instance = rds.CfnDBInstance(
+            self,
+            "Instance",
+            db_instance_identifier=self.identifier,
+            source_db_instance_identifier=Stack.of(self).format_arn(
+                service="rds",
+                region=source.region,
+                resource=f"db:{instance_name(deployment, source)}",
+            ),
+            source_region=source.region,
+            db_instance_class=f"db.{recovery.database_instance_class}",
+            # No StorageEncrypted: the replica takes it from its source, with a key of its region.
+            kms_key_id=key.key_arn,
+            storage_type="gp3",
+            max_allocated_storage=it.max_storage,
+            db_parameter_group_name=parameters.bind_to_instance().parameter_group_name,
+            db_subnet_group_name=subnet_group.subnet_group_name,
+            vpc_security_groups=[self.security_group.security_group_id],
+            port=str(self.port),
+            publicly_accessible=False,
+            # Kept while it is a replica, so that it has them once it is the primary.
+            backup_retention_period=it.backup_days,
+            preferred_backup_window=it.backup_window,
+            preferred_maintenance_window=it.maintenance_window,
+            delete_automated_backups=False,
+            copy_tags_to_snapshot=True,
+            auto_minor_version_upgrade=False,
+            enable_performance_insights=True,
+            performance_insights_kms_key_id=key.key_arn,
+            performance_insights_retention_period=7,
+            monitoring_interval=_MONITORING_SECONDS,
+            monitoring_role_arn=monitoring_role(self).role_arn,
+            enable_cloudwatch_logs_exports=list(LOG_EXPORTS),
+            deletion_protection=True,
+        )
+        # RDS takes no final snapshot of a replica.
+        self.instance.apply_removal_policy(RemovalPolicy.RETAIN)
+        groups = log_groups(
+            self, deployment=deployment, network=network, name=self.identifier, removal=removal
+        )
+        self.instance.node.add_dependency(*groups)
+        self.host = self.instance.attr_endpoint_address
+
+    def allow_from(self, peer: ec2.IConnectable, why: str) -> None:
+        _allow(peer, self.security_group, why)
+
+
+def log_groups(
+    scope: Construct,
+    *,
+    deployment: Deployment,
+    network: NetworkStack,
+    name: str,
+    removal: RemovalPolicy,
+) -> list[logs.LogGroup]:
+    """Where RDS writes what instance `name` exports."""
+    return [
+        logs.LogGroup(
+            scope,
+            f"{kind.capitalize()}Logs",
+            log_group_name=f"/aws/rds/instance/{name}/{kind}",
+            encryption_key=network.logs_key,
+            retention=retention(deployment),
+            removal_policy=removal,
+        )
+        for kind in LOG_EXPORTS
+    ]
+
+
+def _engine(version: str) -> rds.IInstanceEngine:
+    return rds.DatabaseInstanceEngine.postgres(
+        version=rds.PostgresEngineVersion.of(version, version.split(".", 1)[0])
+    )
+
+
+def _parameters(
+    scope: Construct, version: str, connections: int, removal: RemovalPolicy
+) -> rds.ParameterGroup:
+    return rds.ParameterGroup(
+        scope,
+        "Parameters",
+        engine=_engine(version),
+        description="user-api",
+        removal_policy=removal,
+        parameters={
+            "rds.force_ssl": "1",
+            "max_connections": str(connections),
+            "shared_preload_libraries": "pg_stat_statements",
+            "pg_stat_statements.track": "all",
+            # Milliseconds; half of what the service waits for a slow statement's neighbours.
+            "log_min_duration_statement": "500",
+            "log_lock_waits": "1",
+            "log_statement": "ddl",
+            # Values of a failed statement are people's data.
+            "log_parameter_max_length": "0",
+            "log_parameter_max_length_on_error": "0",
+        },
+    )
+
+
+def _group(scope: Construct, id_: str, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+    return ec2.SecurityGroup(
+        scope,
+        id_,
+        vpc=vpc,
+        description="PostgreSQL, for those that are named",
+        allow_all_outbound=False,
+    )
+
+
+def _allow(peer: ec2.IConnectable, group: ec2.ISecurityGroup, why: str) -> None:
+    # From the peer's side, so that the rule belongs to the stack that is deployed later.
+    peer.connections.allow_to(group, ec2.Port.tcp(POSTGRES_PORT), why)
