@@ -138,6 +138,7 @@ def test_no_password_reaches_the_servers_log(deployed: Deployed) -> None:
 def test_each_step_may_be_run_again(deployed: Deployed) -> None:
     """Secrets Manager repeats a step whose answer got lost; the whole rotation too."""
     version = deployed.secrets.begin_rotation(SECRET)
+    pending: dict[str, object] = {}
     for name in STEPS[:3]:
         deployed.step(name, version)
         pending = deployed.secrets.value(SECRET, "AWSPENDING")

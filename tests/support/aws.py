@@ -10,8 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.secretsmanager.models import secretsmanager_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 from moto.server import ThreadedMotoServer
 
 REGION = "us-east-1"
@@ -61,6 +61,7 @@ class Secrets:
         """As RotateSecret does before it calls the function: the id of a pending version."""
         version = str(uuid4())
         kept = secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets[secret]
+        assert isinstance(kept, FakeSecret)
         kept.rotation_requested = kept.rotation_enabled = True
         kept.remove_version_stages_from_old_versions(["AWSPENDING"])
         kept.versions[version] = {
