@@ -46,6 +46,7 @@ from core.services.passwords import Passwords
 from core.services.refusals import Refusals
 from core.services.roles import Roles
 from core.services.sessions import Sessions
+from core.services.suppressions import Suppressions
 from core.services.throttling import STRANGERS_AT_ONCE, Throttling
 from core.services.tokens import TokenIssuer
 from core.services.trail import Trail
@@ -81,6 +82,7 @@ class Core:
     keys: Keys
     deliveries: Deliveries
     backlog: Backlog
+    suppressions: Suppressions
     housekeeping: HousekeepingService
 
     def close(self) -> None:
@@ -161,6 +163,7 @@ def build_core(
         refusals=Refusals(pseudonyms=pseudonyms, cache=accelerators.cache),
         turns=Turns(at_once=STRANGERS_AT_ONCE),
     )
+    suppressions = Suppressions(storage=storage, pseudonyms=pseudonyms, clock=clock)
     return Core(
         settings=settings,
         storage=storage,
@@ -231,9 +234,11 @@ def build_core(
             storage=storage,
             mailer=mailer_for(settings, relay),
             codes=codes,
+            suppressions=suppressions,
             clock=clock,
             metrics=metrics,
         ),
+        suppressions=suppressions,
         backlog=Backlog(storage=storage, clock=clock, metrics=metrics),
         housekeeping=HousekeepingService(storage=storage, clock=clock),
     )

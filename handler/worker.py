@@ -13,9 +13,11 @@ from functools import partial
 
 from core.bootstrap import Core
 from core.errors import ConfigurationError, StorageUnavailable
+from handler.relays import open_reports
 
 HOUSEKEEPING_SECONDS = 60.0
 MEASURE_SECONDS = 10.0
+REPORTS_SECONDS = 10.0
 
 _LONGEST_PAUSE = 30.0
 # Mails wait for the promotion: it is noticed within this time.
@@ -35,6 +37,7 @@ class Worker:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._read_reports = open_reports(core.settings.mail_events_queue, core.suppressions)
         self._owner = f"{core.settings.pod_name}-{os.getpid()}-{secrets.token_hex(4)}"
         self._usable = False
         self._standby = False
@@ -64,6 +67,8 @@ class Worker:
         """Messages handled; None when it could not be worked."""
         if not self._usable and not self._attempt("worker", self._look):
             return None
+        if self._read_reports is not None:
+            self._every(REPORTS_SECONDS, "mail events", partial(self._read_reports, stop.is_set))
         deliver = partial(self._core.deliveries.run_once, owner=self._owner, stopping=stop.is_set)
         handled = self._attempt("outbox", deliver)
         self._every(MEASURE_SECONDS, "backlog", self._measure)
@@ -163,6 +168,8 @@ def run_job(core: Core, name: str, deadline_seconds: float) -> Mapping[str, int]
 def _empty_outbox(core: Core, ends: float) -> Mapping[str, int]:
     owner = f"{core.settings.pod_name}-job-{secrets.token_hex(4)}"
     total = 0
+    # First, so that no mail goes to an address that is known to refuse it.
+    reports = _read_all_reports(core, ends)
     try:
         while time.monotonic() < ends:
             handled = core.deliveries.run_once(
@@ -174,7 +181,22 @@ def _empty_outbox(core: Core, ends: float) -> Mapping[str, int]:
     finally:
         core.deliveries.release(owner=owner)
     core.backlog.measure()
-    return {"handled": total}
+    return {"handled": total} | ({} if reports is None else {"mail_events": reports})
+
+
+def _read_all_reports(core: Core, ends: float) -> int | None:
+    """None without a queue. One that fails must not keep the mails."""
+    read = open_reports(core.settings.mail_events_queue, core.suppressions)
+    if read is None:
+        return None
+    total = 0
+    try:
+        # What cannot be read comes back only after its time of invisibility: this ends.
+        while time.monotonic() < ends and (count := read(lambda: time.monotonic() >= ends)):
+            total += count
+    except ConfigurationError as error:
+        logger.warning("mail events wait: %s", error)
+    return total
 
 
 def _clean_all(core: Core, ends: float) -> Mapping[str, int]:

@@ -36,6 +36,8 @@ class EventType(StrEnum):
     ROLE_DELETED = "role.deleted"
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"
+    MAIL_SUPPRESSED = "mail.suppressed"
+    MAIL_ALLOWED = "mail.allowed"
     ACCESS_DENIED = "access.denied"
 
 

@@ -8,6 +8,11 @@ from enum import StrEnum
 from typing import Protocol
 
 
+class SuppressionReason(StrEnum):
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
 class MailTemplate(StrEnum):
     VERIFY_EMAIL = "verify_email"
     ALREADY_REGISTERED = "already_registered"

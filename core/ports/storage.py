@@ -25,7 +25,7 @@ from core.ports.account_stores import (
     RegistrationStore,
     UserStore,
 )
-from core.ports.messaging import MailTemplate
+from core.ports.messaging import MailTemplate, SuppressionReason
 from core.ports.session_stores import PrincipalStore, SessionStore, ThrottleStore
 
 
@@ -150,6 +150,20 @@ class SigningKeyStore(Protocol):
         ...
 
 
+class SuppressionStore(Protocol):
+    """Addresses that no more mail goes to, by keyed digest."""
+
+    def holds(self, key: bytes) -> bool: ...
+
+    def add(self, key: bytes, reason: SuppressionReason, *, now: datetime) -> bool:
+        """False when it is there already, whose reason stays."""
+        ...
+
+    def lift(self, key: bytes) -> bool:
+        """False when it is not there."""
+        ...
+
+
 class AuditStore(Protocol):
     def page(self, query: AuditQuery, *, after: UUID | None, limit: int) -> Sequence[AuditEntry]:
         """Newest first, by id, strictly behind the event `after`."""
@@ -189,6 +203,8 @@ class Stores(Protocol):
     def throttles(self) -> ThrottleStore: ...
     @property
     def outbox(self) -> OutboxStore: ...
+    @property
+    def suppressions(self) -> SuppressionStore: ...
     @property
     def access(self) -> AccessStore: ...
     @property

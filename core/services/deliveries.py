@@ -19,6 +19,7 @@ from core.ports.messaging import Mail, Mailer, MailFailed, MailTemplate
 from core.ports.runtime import Clock, Metrics
 from core.ports.security import CodeSecrets
 from core.ports.storage import OutboxMessage, Storage, UnitOfWork
+from core.services.suppressions import Suppressions
 
 BATCH = 10
 ATTEMPTS = 12
@@ -36,7 +37,8 @@ logger = logging.getLogger(__name__)
 class Outcome(StrEnum):
     """How the handling of one message ended.
 
-    `DROPPED` had nothing to say any more, or nobody to say it to; `LOST` took so long that another
+    `DROPPED` had nothing to say any more, or nobody to say it to; `SUPPRESSED` was for an address
+    that refuses our mail; `LOST` took so long that another
     worker has the message, and may send it a second time.
     """
 
@@ -44,6 +46,7 @@ class Outcome(StrEnum):
     RETRIED = "retried"
     PARKED = "parked"
     DROPPED = "dropped"
+    SUPPRESSED = "suppressed"
     LOST = "lost"
 
 
@@ -62,6 +65,7 @@ class Deliveries:
     storage: Storage
     mailer: Mailer
     codes: CodeSecrets
+    suppressions: Suppressions
     clock: Clock
     metrics: Metrics
 
@@ -118,6 +122,9 @@ class Deliveries:
                 outcome = self._settle(uow, message, owner, attempt - 1, interrupted)
             else:
                 mail = self._compose(uow, message)
+                if mail is not None and self.suppressions.holds(uow, mail.to):
+                    logger.info("mail %s is dropped: its address is suppressed", message.id)
+                    mail, outcome = None, Outcome.SUPPRESSED
                 if mail is None:
                     uow.outbox.done(message.id, owner=owner)
             uow.commit()

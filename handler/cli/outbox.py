@@ -115,6 +115,31 @@ def retry(ids: tuple[UUID, ...], every: bool, as_json: bool) -> int:
     return 1 if missing else 0
 
 
+@outbox.command(
+    epilog="""\b
+Examples:
+  user-api outbox allow ada@example.com
+
+\b
+Exit codes:
+  0  mails go there again
+  1  they did already
+"""
+)
+@click.argument("email")
+def allow(email: str) -> int:
+    """Mail an address again that bounced, or whose reader complained."""
+    from core.domain.requests import RequestContext
+
+    with _core() as core:
+        lifted = core.suppressions.lift(RequestContext(request_id="outbox-allow"), email)
+    if not lifted:
+        click.echo("nothing stops mails to that address", err=True)
+        return 1
+    click.echo("Mails go there again.")
+    return 0
+
+
 @contextmanager
 def _core() -> Iterator[Core]:
     from core.bootstrap import build_core

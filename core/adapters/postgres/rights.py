@@ -22,6 +22,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[str]]] = {
         tables.erasure_requests.name: _ALL,
         tables.idempotency_records.name: _ALL,
         tables.known_addresses.name: _ALL,
+        tables.mail_suppressions.name: _APPEND | {"DELETE"},
         tables.one_time_codes.name: _ALL,
         tables.outbox.name: _ALL,
         tables.password_credentials.name: _CHANGE,

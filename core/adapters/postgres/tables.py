@@ -38,7 +38,7 @@ from core.adapters.postgres.columns import (
 )
 
 # The migration that this code needs at least; the schema may be newer (expand and contract).
-REQUIRED_REVISION = "0010"
+REQUIRED_REVISION = "0011"
 
 users = Table(
     "users",
@@ -279,6 +279,16 @@ outbox = Table(
     Index("ix_outbox_parked", "parked_at", "id", postgresql_where=text("parked_at IS NOT NULL")),
     Index(None, "lease_owner", postgresql_where=text("lease_owner IS NOT NULL")),
     postgresql_with=QUEUE,
+)
+
+# The digest is keyed: who is in it can be asked, and not listed.
+mail_suppressions = Table(
+    "mail_suppressions",
+    metadata,
+    Column("address_key", LargeBinary, primary_key=True),
+    string("reason"),
+    moment("since"),
+    CheckConstraint("reason IN ('bounced', 'complained')", "reason"),
 )
 
 signing_keys = Table(

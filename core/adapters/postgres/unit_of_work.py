@@ -19,6 +19,7 @@ from core.adapters.postgres.principals import PostgresPrincipals
 from core.adapters.postgres.registrations import PostgresRegistrations
 from core.adapters.postgres.sessions import PostgresSessions
 from core.adapters.postgres.signing_keys import PostgresSigningKeys
+from core.adapters.postgres.suppressions import PostgresSuppressions
 from core.adapters.postgres.throttles import PostgresThrottles
 from core.adapters.postgres.trail import PostgresAudit
 from core.adapters.postgres.users import PostgresUsers
@@ -71,6 +72,10 @@ class PostgresStores:
         return PostgresOutbox(
             self._connection, context=self._context, clock=self._clock, ids=self._ids
         )
+
+    @cached_property
+    def suppressions(self) -> PostgresSuppressions:
+        return PostgresSuppressions(self._connection)
 
     @cached_property
     def access(self) -> PostgresAccess:
