@@ -41,12 +41,11 @@ class LogArchive(Construct):
         site: Site,
         groups: Mapping[str, logs.ILogGroup],
         bucket: s3.IBucket,
-        bucket_key: kms.IKey | None,
         key: kms.IKey,
         logs_key: kms.IKey,
     ) -> None:
         super().__init__(scope, id_)
-        self._bucket, self._bucket_key, self._key = bucket, bucket_key, key
+        self._bucket, self._key = bucket, key
         self._errors = logs.LogGroup(
             self,
             "Errors",
@@ -74,11 +73,10 @@ class LogArchive(Construct):
         )
         bucket = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
         objects = [self._bucket.arn_for_objects(f"{part}*") for part in (ARCHIVED, FAILED)]
-        keys = [key.key_arn for key in (self._key, self._bucket_key) if key is not None]
         for actions, resources in (
             (bucket, [self._bucket.bucket_arn]),
             (["s3:AbortMultipartUpload", "s3:PutObject"], objects),
-            (["kms:Decrypt", "kms:GenerateDataKey"], keys),
+            (["kms:Decrypt", "kms:GenerateDataKey"], [self._key.key_arn]),
             (["logs:PutLogEvents"], [self._errors.log_group_arn]),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
@@ -107,15 +105,6 @@ class LogArchive(Construct):
             log_stream_name=stream_name,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        encryption = (
-            Stream.EncryptionConfigurationProperty(
-                kms_encryption_config=Stream.KMSEncryptionConfigProperty(
-                    awskms_key_arn=self._bucket_key.key_arn
-                )
-            )
-            if self._bucket_key is not None
-            else None
-        )
         stream = Stream(
             self,
             name,
@@ -137,7 +126,6 @@ class LogArchive(Construct):
                     file_extension=".json.gz",
                     prefix=f"{ARCHIVED}{name}/!{{timestamp:yyyy/MM/dd/HH}}/",
                     error_output_prefix=f"{FAILED}{name}/!{{firehose:error-output-type}}/",
-                    encryption_configuration=encryption,
                     cloud_watch_logging_options=Stream.CloudWatchLoggingOptionsProperty(
                         enabled=True,
                         log_group_name=self._errors.log_group_name,

@@ -103,8 +103,12 @@ class Notices(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": self._deployment.account}},
             ),
         )
-        self.key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
-        self.topic.grant_publish(role)
+        for action, resource in (
+            ("sns:Publish", self.topic.topic_arn),
+            ("kms:Decrypt", self.key.key_arn),
+            ("kms:GenerateDataKey", self.key.key_arn),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
         for name, (kind, field) in _JOBS.items():
             events.CfnRule(
                 self,

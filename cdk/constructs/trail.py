@@ -16,6 +16,8 @@ from cdk.config.deployment import Deployment, Site
 KEPT_DAYS = 365
 """Where the environment is guarded; elsewhere as long as logs, at least 7."""
 
+ACCESS_LOGS = "access/trail/"
+
 
 class AuditTrail(Construct):
     """Management events of all regions, and every touch of the objects in `watched` buckets.
@@ -34,7 +36,7 @@ class AuditTrail(Construct):
         site: Site,
         watched: Sequence[str],
         key: kms.Key,
-        access_logs: s3.IBucket | None,
+        access_logs: s3.Bucket,
         removal: RemovalPolicy,
     ) -> None:
         super().__init__(scope, id_)
@@ -53,8 +55,10 @@ class AuditTrail(Construct):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
-            server_access_logs_bucket=access_logs,
-            server_access_logs_prefix="trail/" if access_logs else None,
+            server_access_logs_bucket=s3.Bucket.from_bucket_name(
+                self, "AccessLogs", deployment.bucket_name("logs", site)
+            ),
+            server_access_logs_prefix=ACCESS_LOGS,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="expire",
@@ -65,6 +69,7 @@ class AuditTrail(Construct):
             ],
             removal_policy=removal,
         )
+        _admit_access_logs(access_logs, deployment, site)
         _admit(key, name)
         trail = cloudtrail.Trail(
             self,
@@ -82,6 +87,22 @@ class AuditTrail(Construct):
             include_management_events=True,
             read_write_type=cloudtrail.ReadWriteType.ALL,
         )
+
+
+def _admit_access_logs(bucket: s3.Bucket, deployment: Deployment, site: Site) -> None:
+    # By name: the bucket's stack must not refer to this one, which depends on it.
+    source = f"arn:aws:s3:::{deployment.bucket_name('trail', site)}"
+    bucket.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["s3:PutObject"],
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            resources=[bucket.arn_for_objects(f"{ACCESS_LOGS}*")],
+            conditions={
+                "ArnLike": {"aws:SourceArn": source},
+                "StringEquals": {"aws:SourceAccount": deployment.account},
+            },
+        )
+    )
 
 
 def _admit(key: kms.Key, name: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
@@ -59,7 +61,7 @@ class ObservabilityStack(RegionalStack):
         self.notices = Notices(
             self, "Notices", deployment=deployment, site=site, removal=self.removal
         )
-        self.notices.follow_database(data.database.instance.instance_identifier)
+        self.notices.follow_database(data.database.identifier)
         archive = self._archive(network, data, cluster, fallback)
         metrics: dict[str, cloudwatch.IMetric] = {
             **self._data_metrics(data),
@@ -80,7 +82,7 @@ class ObservabilityStack(RegionalStack):
             topic=self.notices.topic,
         )
         if not site.part:
-            self._add_account(data, metrics, alarms.all)
+            self._add_account(data.buckets.logs, metrics, alarms.all)
 
     def _archive(
         self,
@@ -100,14 +102,13 @@ class ObservabilityStack(RegionalStack):
             site=self.site,
             groups=groups,
             bucket=data.buckets.logs,
-            bucket_key=data.key,
             key=self.notices.key,
             logs_key=network.logs_key,
         )
 
     def _data_metrics(self, data: DataStack | RecoveryDataStack) -> measured.Metrics:
         environment = self.deployment.environment
-        identifier = data.database.instance.instance_identifier
+        identifier = data.database.identifier
         recovery = environment.recovery if self.site.part else None
         found = dict(
             measured.database_metrics(
@@ -124,12 +125,14 @@ class ObservabilityStack(RegionalStack):
         if recovery is not None:
             found |= measured.replica_metrics(identifier)
         if data.cache is not None:
-            found |= measured.cache_metrics(data.cache.group_id, environment.cache)
+            found |= measured.cache_metrics(
+                str(data.cache.group.replication_group_id), environment.cache
+            )
         return found
 
     def _request_metrics(self, edge: EdgeStack, fallback: FallbackStack) -> measured.Metrics:
         timeout = fallback.function.timeout
-        queues = [fallback.schedules.failed]
+        queues: list[sqs.IQueue] = [fallback.schedules.failed]
         if edge.mail is not None and edge.mail.events_queue.dead_letter_queue is not None:
             queues.append(edge.mail.events_queue.dead_letter_queue.queue)
         found = {
@@ -159,7 +162,7 @@ class ObservabilityStack(RegionalStack):
 
     def _add_account(
         self,
-        data: DataStack | RecoveryDataStack,
+        access_logs: s3.Bucket,
         metrics: measured.Metrics,
         alarms: Sequence[cloudwatch.IAlarm],
     ) -> None:
@@ -176,7 +179,7 @@ class ObservabilityStack(RegionalStack):
                 for purpose in WATCHED_BUCKETS
             ],
             key=self.notices.key,
-            access_logs=None,
+            access_logs=access_logs,
             removal=self.removal,
         )
         self.notices.follow_backups(vault_name(deployment, self.site))
