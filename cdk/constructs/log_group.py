@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from aws_cdk import RemovalPolicy
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk.config.deployment import Deployment
+from cdk.constructs.retention import retention
 
 
 class ForgettingLogGroup(logs.LogGroup):
-    """Kept as many days as the environment says, a number; the library's enumeration has names.
+    """Kept as many days as the environment says. It goes with its stack: an archive stays."""
 
-    It goes with its stack: what is to stay is archived.
-    """
-
-    def __init__(self, scope: Construct, id_: str, *, deployment: Deployment, name: str) -> None:
-        super().__init__(scope, id_, log_group_name=name, removal_policy=RemovalPolicy.DESTROY)
-        resource = cast(logs.CfnLogGroup, self.node.default_child)
-        resource.retention_in_days = deployment.environment.logs.retention_days
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        deployment: Deployment,
+        name: str,
+        key: kms.IKey | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            log_group_name=name,
+            encryption_key=key,
+            retention=retention(deployment),
+            removal_policy=RemovalPolicy.DESTROY,
+        )

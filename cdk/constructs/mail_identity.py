@@ -105,14 +105,8 @@ class MailIdentity(Construct):
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        account = Stack.of(self).account
-        key.grant(
-            iam.ServicePrincipal(
-                "ses.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": account}}
-            ),
-            "kms:Decrypt",
-            "kms:GenerateDataKey",
-        )
+        # SES documents no condition for the key; the topic's policy names this account and set.
+        key.grant(iam.ServicePrincipal("ses.amazonaws.com"), "kms:Decrypt", "kms:GenerateDataKey")
         return key
 
     def _own_queue(self) -> sqs.Queue:
