@@ -202,7 +202,7 @@ def test_what_kubernetes_needs_is_published(assemblies: Assemblies) -> None:
         it["Name"]
         for stack in assemblies["production"].values()
         for _, it in of_type(stack, "AWS::SSM::Parameter")
-        if it["Name"].startswith("/user-api/production/k8s/")
+        if it.get("Name", "").startswith("/user-api/production/k8s/")
     }
     assert found == {f"/user-api/production/k8s/{name}" for name in PARAMETERS}
 
