@@ -116,7 +116,6 @@ class Replication(Construct):
                 )
             ],
         )
-        bucket.node.add_dependency(self._role)
 
     def _destination(self, purpose: str) -> str:
         return f"arn:aws:s3:::{self._deployment.bucket_name(purpose, self._recovery)}"

@@ -75,7 +75,9 @@ class Database(Construct):
         )
         self.instance_security_group = _group(self, "InstanceSecurityGroup", network.vpc)
         self.security_group = _group(self, "ProxySecurityGroup", network.vpc)
-        self.instance = self._instance(deployment, network, key, owner, removal)
+        self.instance: rds.IDatabaseInstance = self._instance(
+            deployment, network, key, owner, removal
+        )
         self.owner_secret: secretsmanager.ISecret = owner
         login.attach(self.instance)
         self.secret: secretsmanager.ISecret = login
@@ -202,9 +204,9 @@ class Replica(Construct):
         )
         parameters = _parameters(self, it.engine_version, recovery.database_connections, removal)
         # The L2 of a replica wants the source as an object, which another region has not.
-        self.instance = rds.CfnDBInstance(
+        instance = rds.CfnDBInstance(
             self,
-            "Instance",
+            "Resource",
             db_instance_identifier=self.identifier,
             source_db_instance_identifier=Stack.of(self).format_arn(
                 service="rds",
@@ -238,12 +240,20 @@ class Replica(Construct):
             deletion_protection=True,
         )
         # RDS takes no final snapshot of a replica.
-        self.instance.apply_removal_policy(RemovalPolicy.RETAIN)
+        instance.apply_removal_policy(RemovalPolicy.RETAIN)
         groups = log_groups(
             self, deployment=deployment, network=network, name=self.identifier, removal=removal
         )
-        self.instance.node.add_dependency(*groups)
-        self.host = self.instance.attr_endpoint_address
+        instance.node.add_dependency(*groups)
+        self.host = instance.attr_endpoint_address
+        self.instance = rds.DatabaseInstance.from_database_instance_attributes(
+            self,
+            "Instance",
+            instance_identifier=instance.ref,
+            instance_endpoint_address=self.host,
+            port=self.port,
+            security_groups=[self.security_group],
+        )
 
     def allow_from(self, peer: ec2.IConnectable, why: str) -> None:
         _allow(peer, self.security_group, why)

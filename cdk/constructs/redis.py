@@ -25,7 +25,8 @@ class Cache(Construct):
     """One shard with its replicas, TLS and a token; in cluster mode where configured.
 
     `secret` is JSON: `url` (the setting REDIS_URL), `auth_token`, `host`, `port` and `cluster`.
-    `endpoint` is the host: the configuration endpoint in cluster mode, else the primary's.
+    `group_id` names it in metrics; `endpoint` is the host: the configuration endpoint in cluster
+    mode, else the primary's.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Cache(Construct):
         )
         self.group = self._group(deployment, network, key, removal)
         self.group.node.add_dependency(token)
+        self.group_id = self.group.ref
         clustered = deployment.environment.cache.cluster_mode
         self.endpoint = (
             self.group.attr_configuration_end_point_address
