@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk.config.deployment import Deployment
+from cdk.constructs.lambda_package import lambda_package
 from cdk.constructs.lambda_role import function_role
-from cdk.constructs.log_group import ForgettingLogGroup
 from cdk.constructs.network import APPLICATION
+from cdk.constructs.postgres import Database
+from cdk.constructs.retention import retention
+from cdk.stacks.network import NetworkStack
 
 HANDLER = "handler.aws.rotation.lambda_handler"
 
@@ -34,16 +37,11 @@ class LoginRotation(Construct):
         id_: str,
         *,
         deployment: Deployment,
-        vpc: ec2.IVpc,
-        code: lambda_.Code,
-        secret: secretsmanager.ISecret,
-        owner_secret: secretsmanager.ISecret,
-        database_host: str,
-        database_port: int,
-        database_security_group: ec2.ISecurityGroup,
+        network: NetworkStack,
+        database: Database,
     ) -> None:
         super().__init__(scope, id_)
-        name = deployment.name("rotation")
+        name, vpc = deployment.name("rotation"), network.vpc
         self.security_group = ec2.SecurityGroup(
             self,
             "SecurityGroup",
@@ -55,11 +53,14 @@ class LoginRotation(Construct):
         self.security_group.add_egress_rule(
             ec2.Peer.ipv4(vpc.vpc_cidr_block), ec2.Port.tcp(443), "Endpoint of Secrets Manager"
         )
-        database_security_group.connections.allow_from(
-            self.security_group, ec2.Port.tcp(database_port), "Rotation of the login"
-        )
-        log_group = ForgettingLogGroup(
-            self, "Logs", deployment=deployment, name=f"/aws/lambda/{name}"
+        database.allow_owner_from(self.security_group, "Rotation of the login")
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{name}",
+            encryption_key=network.logs_key,
+            retention=retention(deployment),
+            removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = function_role(
             self,
@@ -73,7 +74,7 @@ class LoginRotation(Construct):
             "Function",
             function_name=name,
             description="Gives the login at the database a new password",
-            code=code,
+            code=lambda_package(self, deployment),
             handler=HANDLER,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.X86_64,
@@ -88,14 +89,13 @@ class LoginRotation(Construct):
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
             environment={
-                "MIGRATION_DATABASE_SECRET_ARN": owner_secret.secret_arn,
-                "DATABASE_HOST": database_host,
+                "MIGRATION_DATABASE_SECRET_ARN": database.owner_secret.secret_arn,
                 "DATABASE_CA_FILE": CA_FILE,
             },
         )
-        owner_secret.grant_read(self.role)
+        database.owner_secret.grant_read(self.role)
         # This also lets Secrets Manager call the function, and the function change the secret.
-        secret.add_rotation_schedule(
+        database.secret.add_rotation_schedule(
             "Rotation",
             rotation_lambda=self.function,
             automatically_after=Duration.days(ROTATION_DAYS),

@@ -9,6 +9,7 @@ from cdk.constructs.buckets import Buckets
 from cdk.constructs.keys import audit_signing_key, data_key
 from cdk.constructs.postgres import Database
 from cdk.constructs.redis import Cache
+from cdk.constructs.rotation import LoginRotation
 from cdk.constructs.secrets import Secrets
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.regional import RegionalStack
@@ -56,6 +57,9 @@ class DataStack(RegionalStack):
             key=self.key,
             secrets=secrets,
             removal=self.removal,
+        )
+        self.rotation = LoginRotation(
+            self, "LoginRotation", deployment=deployment, network=network, database=self.database
         )
         self.cache: Cache | None = Cache(
             self,
