@@ -8,33 +8,18 @@ from constructs import Construct
 
 
 def monitoring_role(scope: Construct) -> iam.Role:
-    """Writes the streams of the one log group that RDS has for all instances of a region."""
-    group = Stack.of(scope).format_arn(service="logs", resource="log-group:RDSOSMetrics")
-    source = Stack.of(scope).account
-    role = iam.Role(
+    """Has AWS's policy for it, which knows the names of log groups that AWS chooses."""
+    return iam.Role(
         scope,
         "MonitoringRole",
         description="Enhanced monitoring of the database",
         assumed_by=iam.ServicePrincipal(
             "monitoring.rds.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": source}},
+            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
         ),
+        managed_policies=[
+            iam.ManagedPolicy.from_aws_managed_policy_name(
+                "service-role/AmazonRDSEnhancedMonitoringRole"
+            )
+        ],
     )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["logs:CreateLogGroup", "logs:PutRetentionPolicy"],
-            resources=[group, f"{group}:*"],
-        )
-    )
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=[
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:GetLogEvents",
-                "logs:PutLogEvents",
-            ],
-            resources=[f"{group}:log-stream:*"],
-        )
-    )
-    return role

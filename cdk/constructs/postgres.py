@@ -145,7 +145,7 @@ class Database(Construct):
     def _proxy(
         self, deployment: Deployment, network: NetworkStack, login: secretsmanager.ISecret
     ) -> rds.DatabaseProxy:
-        _allow(self.security_group, self.instance_security_group, "the proxy")
+        # It lets itself in at the instance; a second rule for that is one that EC2 refuses.
         proxy = rds.DatabaseProxy(
             self,
             "Proxy",
