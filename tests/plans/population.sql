@@ -45,6 +45,9 @@ INSERT INTO known_addresses (user_id, address_key, last_seen_at)
 SELECT id, sha256((id::text || n)::bytea), now() - interval '365 days 12 hours' * random()
 FROM users, generate_series(1, 2) AS n;
 
+INSERT INTO mail_suppressions (address_key, reason, since)
+SELECT sha256(('refuses' || n)::bytea), 'bounced', now() FROM generate_series(1, 5000) AS n;
+
 INSERT INTO roles (name, built_in) VALUES ('member', false);
 INSERT INTO user_roles (user_id, role, granted_at)
 SELECT id, 'member', now() FROM users WHERE random() < 0.8;
