@@ -50,14 +50,16 @@ class Buckets(Construct):
         self._removal = removal
         guarded = deployment.environment.guarded
         recovery = deployment.recovery if replicate else None
-        self._replication = recovery and Replication(
-            self,
-            "Replication",
-            deployment=deployment,
-            recovery=recovery,
-            key=key,
-            purposes=REPLICATED,
-        )
+        self._replication: Replication | None = None
+        if recovery is not None:
+            self._replication = Replication(
+                self,
+                "Replication",
+                deployment=deployment,
+                recovery=recovery,
+                key=key,
+                purposes=REPLICATED,
+            )
         locked = 400 if guarded else 1
         self.logs: s3.Bucket = self._logs(days=400 if guarded else 30)
         self.assets = self._bucket("assets", _Keep())

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import IResolvable, RemovalPolicy, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -81,7 +81,9 @@ class Secrets:
             encryption_key=self._key,
         )
 
-    def _replicas(self) -> list[secretsmanager.CfnSecret.ReplicaRegionProperty] | None:
+    def _replicas(
+        self,
+    ) -> list[IResolvable | secretsmanager.CfnSecret.ReplicaRegionProperty] | None:
         recovery = self._deployment.recovery
         if recovery is None:
             return None

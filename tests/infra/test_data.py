@@ -55,7 +55,7 @@ def test_database_has_its_size_and_backups(
 def test_database_takes_tls_only_and_nobody_by_default(
     assemblies: Assemblies, environment: str
 ) -> None:
-    """Neither the instance nor the proxy speaks without TLS, and only proxy and rotation are let in."""
+    """Instance and proxy speak with TLS only; the instance lets in the proxy and the rotation."""
     template = _data(assemblies, environment)
     parameters = _one(template, "AWS::RDS::DBParameterGroup")["Parameters"]
     assert parameters["rds.force_ssl"] == "1"

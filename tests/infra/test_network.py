@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -32,9 +32,9 @@ def test_three_tiers_in_three_zones(
     assert places == {
         (tier, f"{region}{zone}") for tier in ("public", "application", "data") for zone in "abc"
     }
-    blocks = [ip_network(subnet["CidrBlock"]) for subnet in subnets]
+    blocks = [IPv4Network(subnet["CidrBlock"]) for subnet in subnets]
     assert len(blocks) == 9
-    assert all(block.subnet_of(ip_network(cidr)) for block in blocks)
+    assert all(block.subnet_of(IPv4Network(cidr)) for block in blocks)
     assert not any(a.overlaps(b) for i, a in enumerate(blocks) for b in blocks[i + 1 :])
     assert len(_of(template, "AWS::EC2::NatGateway")) == gateways
 
@@ -50,7 +50,8 @@ def test_data_subnets_take_only_database_and_cache(
         tier: {it["CidrBlock"] for it in subnets.values() if _tier(it) == tier}
         for tier in ("application", "data")
     }
-    ingress, egress = set(), set()
+    ingress: set[tuple[str, tuple[int, int]]] = set()
+    egress: set[tuple[str, tuple[int, int]]] = set()
     for rule in _of(template, "AWS::EC2::NetworkAclEntry").values():
         if "ListsData" not in rule["NetworkAclId"]["Ref"]:
             continue
