@@ -12,6 +12,8 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import CloudFormationBackend, cloudformation_backends
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult
+from moto.ec2.models.nat_gateways import NatGateway
+from moto.elbv2.models import FakeLoadBalancer
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
@@ -28,6 +30,7 @@ _SECRET = re.compile(
     r":SecretString:(?P<key>[^:}]*)(?::[^}]*)?\}\}"
 )
 _delete_stack = CloudFormationBackend.delete_stack
+_balancer_attribute = FakeLoadBalancer.get_cfn_attribute
 _execute = CloudFormationBackend.execute_change_set
 _get_params_from_list = CloudFormationResponse._get_params_from_list
 
@@ -41,6 +44,9 @@ def install() -> None:
     CloudFormationBackend.delete_stack = _delete_unprotected
     CloudFormationBackend.execute_change_set = _execute_change_set
     FakeBucket.get_permission = _no_opinion
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_log)
+    FakeLoadBalancer.get_cfn_attribute = _load_balancer_attribute
+    NatGateway.get_cfn_attribute = _nat_gateway_attribute
     CloudFormationResponse._get_params_from_list = _parameters
     CloudFormationResponse.update_termination_protection = _update_termination_protection
 
@@ -103,6 +109,26 @@ def _execute_change_set(
 def _no_opinion(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
     # moto reads a policy without its conditions: "deny what comes without TLS" denies everything.
     return PermissionResult.NEUTRAL
+
+
+def _may_log(target_bucket: FakeBucket, target_prefix: str | None) -> bool:
+    # moto wants the policy before the bucket that logs is made; a template may say it in any order.
+    return True
+
+
+def _load_balancer_attribute(balancer: FakeLoadBalancer, name: str) -> Any:
+    # moto raises for this one, and leaves the function as it is written.
+    if name == "LoadBalancerFullName":
+        return balancer.arn.split(":loadbalancer/")[1]
+    return _balancer_attribute(balancer, name)
+
+
+def _nat_gateway_attribute(gateway: NatGateway, name: str) -> str:
+    # moto has none of its attributes.
+    if name != "NatGatewayId":
+        raise ValidationError(message=f"AWS::EC2::NatGateway has no attribute {name}")
+    identifier: str = gateway.id
+    return identifier
 
 
 def _delete_unprotected(backend: CloudFormationBackend, name_or_stack_id: str) -> None:

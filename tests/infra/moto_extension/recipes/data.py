@@ -138,8 +138,11 @@ def cache_subnet_group(it: Making) -> Made:
 
 @makes("AWS::ElastiCache::ReplicationGroup")
 def replication_group(it: Making) -> Made:
+    # AWS knows cluster mode by the parameter group too; moto by ClusterMode only.
     name = it.named("ReplicationGroupId").lower()
-    answer = it.create("elasticache", "create_replication_group", ReplicationGroupId=name)
+    clustered = str(it.properties.get("CacheParameterGroupName")).endswith(".cluster.on")
+    mode = {"ClusterMode": "enabled"} if clustered else {}
+    answer = it.create("elasticache", "create_replication_group", ReplicationGroupId=name, **mode)
     group = answer["ReplicationGroup"]
     first = group["NodeGroups"][0]
     places = {
@@ -156,4 +159,14 @@ def replication_group(it: Making) -> Made:
             for part in ("Address", "Port")
         },
         undo=it.undoing("elasticache", "delete_replication_group", ReplicationGroupId=name),
+    )
+
+
+@makes("AWS::RDS::EventSubscription")
+def event_subscription(it: Making) -> Made:
+    name = it.named("SubscriptionName")
+    it.create("rds", "create_event_subscription", SubscriptionName=name)
+    return Made(
+        ref=name,
+        undo=it.undoing("rds", "delete_event_subscription", SubscriptionName=name),
     )

@@ -94,6 +94,12 @@ def _as_api(property_name: str, value: Mapping[str, Any]) -> dict[str, Any]:
             "TargetPrefix": value.get("LogFilePrefix", ""),
         }
         return {"LoggingEnabled": enabled}
+    if property_name == "ReplicationConfiguration":
+        rules = [
+            {("ID" if name == "Id" else name): each for name, each in rule.items()}
+            for rule in value["Rules"]
+        ]
+        return {"Role": value["Role"], "Rules": rules}
     return dict(value)
 
 
