@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_wafv2 as wafv2
@@ -115,7 +116,7 @@ def _rate_rule() -> wafv2.CfnWebACL.RuleProperty:
 
 
 def _managed_rule(group: _Managed, priority: int) -> wafv2.CfnWebACL.RuleProperty:
-    nothing: Mapping[str, object] = {}
+    nothing: dict[str, Any] = {}
     return wafv2.CfnWebACL.RuleProperty(
         name=group.name,
         priority=priority,
