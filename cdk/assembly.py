@@ -13,14 +13,14 @@ from aws_cdk.cx_api import CloudAssembly
 from cdk.app import add_stacks
 from cdk.config.deployment import ENVIRONMENTS, read_deployment
 from cdk.config.model import ConfigurationError
-from cdk.nag import add_rules
+from cdk.nag import AcceptedAside, add_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "cdk/config/example.context.json"
 
 
-def example_app(environment: str, out: Path) -> App:
-    """The application of one environment in the example's account, not yet synthesized.
+def example_app(environment: str, out: Path) -> tuple[App, AcceptedAside]:
+    """The application of one environment in the example's account, and the rules over it.
 
     Raises:
         ConfigurationError: there is no such environment.
@@ -31,13 +31,13 @@ def example_app(environment: str, out: Path) -> App:
     app = App(context=context, outdir=str(out))
     deployment = read_deployment(app.node.try_get_context)
     add_stacks(app, deployment)
-    add_rules(app, deployment)
-    return app
+    return app, add_rules(app, deployment)
 
 
 def synthesize(environment: str, out: Path) -> CloudAssembly:
     """Writes the templates of one environment to `out`, in the example's account."""
-    return example_app(environment, out).synth()
+    app, _ = example_app(environment, out)
+    return app.synth()
 
 
 def main() -> int:

@@ -50,7 +50,7 @@ def wanted(project: dict[str, dict[str, object]]) -> dict[str, list[str]]:
     def listed(*path: str) -> list[str]:
         node: object = project
         for key in path:
-            node = node[key] if isinstance(node, dict) else None
+            node = node.get(key) if isinstance(node, dict) else None
         return [str(item) for item in node] if isinstance(node, list) else []
 
     core = listed("project", "dependencies")

@@ -51,9 +51,14 @@ def test_a_requirement_without_a_fitting_pin_is_a_fault(
 
 
 def test_each_lock_holds_what_its_users_need() -> None:
-    """The image gets the runtime alone; `make run` adds PostgreSQL; tests add their tools."""
+    """The image adds AWS to the runtime, `make run` PostgreSQL; tests add their tools to both."""
     project: dict[str, dict[str, object]] = {
-        "project": {"dependencies": ["a"], "optional-dependencies": {"local": ["b"]}},
-        "dependency-groups": {"build": ["c"], "dev": ["d"]},
+        "project": {"dependencies": ["a"], "optional-dependencies": {"local": ["b"], "aws": ["e"]}},
+        "dependency-groups": {"build": ["c"], "dev": ["d"], "infra": ["f"], "checkov": ["g"]},
     }
-    assert wanted(project) == {"image": ["a"], "run": ["a", "b", "c"], "dev": ["a", "b", "c", "d"]}
+    assert wanted(project) == {
+        "image": ["a", "e"],
+        "run": ["a", "b", "c"],
+        "dev": ["a", "e", "a", "b", "c", "d", "f"],
+        "checkov": ["g"],
+    }
