@@ -35,7 +35,7 @@ PRODUCTION = Environment(
     fallback=Fallback(memory_mib=1769),
     logs=Logs(level="INFO", retention_days=30),
     guarded=True,
-    monthly_budget_usd=3000,
+    monthly_budget_usd=2500,
     recovery=Recovery(
         region="us-west-2",
         network=Network(

@@ -14,5 +14,5 @@ STAGING = replace(
     cache=replace(DEVELOPMENT.cache, replicas=1),
     logs=Logs(level="INFO", retention_days=7),
     guarded=True,
-    monthly_budget_usd=800,
+    monthly_budget_usd=650,
 )

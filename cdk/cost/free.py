@@ -14,7 +14,7 @@ _BY_SERVICE = {
         " SecurityGroupIngress Subnet SubnetNetworkAclAssociation SubnetRouteTableAssociation"
         " VPCDHCPOptionsAssociation VPCGatewayAttachment"
     ),
-    "ECR": "PullThroughCacheRule RegistryPolicy RepositoryCreationTemplate",
+    "ECR": "RegistryPolicy RepositoryCreationTemplate",
     "EKS": "AccessEntry Addon IdentityProviderConfig PodIdentityAssociation",
     "ElastiCache": "ParameterGroup SubnetGroup User UserGroup",
     "ElasticLoadBalancingV2": "Listener ListenerCertificate ListenerRule TargetGroup",
@@ -31,6 +31,7 @@ _BY_SERVICE = {
     "SES": "ConfigurationSet ConfigurationSetEventDestination Template",
     "SNS": "Subscription TopicInlinePolicy TopicPolicy",
     "SQS": "QueueInlinePolicy QueuePolicy",
+    "SSM": "Document",
     # 14 million invocations a month are free, and the jobs need some ten thousand.
     "Scheduler": "Schedule ScheduleGroup",
     "SecretsManager": "ResourcePolicy RotationSchedule SecretTargetAttachment",

@@ -205,7 +205,7 @@ RULES: dict[str, Rule] = {
     "AWS::EC2::NatGateway": _hourly("NAT gateways", "nat.hour"),
     "AWS::EC2::VPC": _by_use,
     "AWS::EC2::VPCEndpoint": _endpoint,
-    "AWS::ECR::Repository": _by_use,
+    "AWS::ECR::PullThroughCacheRule": _by_use,
     "AWS::EKS::Cluster": _cluster,
     "AWS::EKS::Nodegroup": _nodes,
     "AWS::ElastiCache::ReplicationGroup": _cache,

@@ -24,7 +24,7 @@ USE: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("data to the other region", "transfer.between_regions_gb", "between_regions_gb"),
     ),
     "AWS::EC2::VPCEndpoint": (("data through endpoints", "vpc.endpoint_gb", "endpoint_gb"),),
-    "AWS::ECR::Repository": (("images", "ecr.gb", "ecr_gb"),),
+    "AWS::ECR::PullThroughCacheRule": (("images", "ecr.gb", "ecr_gb"),),
     "AWS::ElastiCache::ReplicationGroup": (
         ("snapshots", "elasticache.backup_gb", "cache_backup_gb"),
     ),

@@ -108,8 +108,14 @@ def _draw_names(page: Page, regions: Sequence[Region], y: float) -> float:
 
 
 def _target(region: Region, it: Found) -> str:
-    target = region.text(it["AliasTarget.DNSName"] or it["SetIdentifier"] or "its values")
-    return target if len(target) <= 60 else f"{target[:57]}..."
+    """A name, or whose load balancer it is, in this region or in another."""
+    target = it["AliasTarget.DNSName"]
+    match target:
+        case {"Fn::GetStackOutput": {"StackName": str(stack), "Region": str(where)}}:
+            return f"load balancer of {region.short(stack)}, {where}"
+        case {"Fn::GetAtt": _}:
+            return f"load balancer of {it.stack}, {region.name}"
+    return region.text(target or it["SetIdentifier"] or "its values")
 
 
 def _draw_region(page: Page, region: Region, top: float) -> float:
