@@ -15,6 +15,8 @@ from moto.core.responses import ActionResult
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.elbv2.models import FakeLoadBalancer
 from moto.iam.access_control import PermissionResult
+from moto.rds.models import DBInstance, RDSBackend
+from moto.route53.models import HealthCheck
 from moto.s3.models import FakeBucket
 
 from tests.infra.moto_extension import recipes
@@ -31,6 +33,7 @@ _SECRET = re.compile(
 )
 _delete_stack = CloudFormationBackend.delete_stack
 _balancer_attribute = FakeLoadBalancer.get_cfn_attribute
+_create_read_replica = RDSBackend.create_db_instance_read_replica
 _execute = CloudFormationBackend.execute_change_set
 _get_params_from_list = CloudFormationResponse._get_params_from_list
 
@@ -46,6 +49,9 @@ def install() -> None:
     FakeBucket.get_permission = _no_opinion
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_log)
     FakeLoadBalancer.get_cfn_attribute = _load_balancer_attribute
+    HealthCheck.get_cfn_attribute = _health_check_attribute
+    DBInstance.remove_replica = _remove_replica
+    RDSBackend.create_db_instance_read_replica = _create_replica
     NatGateway.get_cfn_attribute = _nat_gateway_attribute
     CloudFormationResponse._get_params_from_list = _parameters
     CloudFormationResponse.update_termination_protection = _update_termination_protection
@@ -117,10 +123,31 @@ def _may_log(target_bucket: FakeBucket, target_prefix: str | None) -> bool:
 
 
 def _load_balancer_attribute(balancer: FakeLoadBalancer, name: str) -> Any:
-    # moto raises for this one, and leaves the function as it is written.
+    # moto raises for these, and leaves the function as it is written.
     if name == "LoadBalancerFullName":
         return balancer.arn.split(":loadbalancer/")[1]
+    if name == "CanonicalHostedZoneID":
+        return balancer.canonical_hosted_zone_id
     return _balancer_attribute(balancer, name)
+
+
+def _health_check_attribute(check: HealthCheck, name: str) -> str:
+    # moto has none of its attributes.
+    if name != "HealthCheckId":
+        raise ValidationError(message=f"AWS::Route53::HealthCheck has no attribute {name}")
+    identifier: str = check.id
+    return identifier
+
+
+def _create_replica(backend: RDSBackend, settings: dict[str, Any]) -> DBInstance:
+    # moto looks for the subnet group of a replica in the region of its source.
+    return _create_read_replica(backend, {"backend": backend, **settings})
+
+
+def _remove_replica(source: DBInstance, replica: DBInstance) -> None:
+    # moto adds a replica of another region by its ARN, and looks for its identifier.
+    names = {replica.db_instance_arn, replica.db_instance_identifier}
+    source.replicas = [each for each in source.replicas if each not in names]
 
 
 def _nat_gateway_attribute(gateway: NatGateway, name: str) -> str:

@@ -9,6 +9,9 @@ from moto.elasticache.models import elasticache_backends
 from tests.infra.moto_extension.making import Made, Making
 from tests.infra.moto_extension.resources import makes
 
+_NOT_API = ("AllowMajorVersionUpgrade", "DeleteAutomatedBackups", "SourceRegion")
+# CreateDBInstanceReadReplica takes none of these: CloudFormation modifies the replica then.
+_SET_LATER = ("BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow")
 _A_CALL = 20
 """Parameters that ModifyDBParameterGroup takes at once."""
 
@@ -57,16 +60,17 @@ def parameter_group(it: Making) -> Made:
 def instance(it: Making) -> Made:
     # moto's own resource drops what it has no argument for, such as the deletion protection.
     name = it.named("DBInstanceIdentifier").lower()
-    operation = "create_db_instance"
-    if "SourceDBInstanceIdentifier" in it.properties:
-        operation = "create_db_instance_read_replica"
+    replica = "SourceDBInstanceIdentifier" in it.properties
     answer = it.create(
         "rds",
-        operation,
-        apart=("AllowMajorVersionUpgrade", "DeleteAutomatedBackups", "SourceRegion"),
+        "create_db_instance_read_replica" if replica else "create_db_instance",
+        apart=_NOT_API + (_SET_LATER if replica else ()),
         renamed={"VPCSecurityGroups": "VpcSecurityGroupIds"},
         DBInstanceIdentifier=name,
     )["DBInstance"]
+    if replica:
+        later = {each: it.properties[each] for each in _SET_LATER if each in it.properties}
+        it.call("rds", "modify_db_instance", DBInstanceIdentifier=name, **later)
     endpoint = answer["Endpoint"]
     last: dict[str, Any] = (
         {"FinalDBSnapshotIdentifier": f"{name}-last"}
