@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -83,6 +83,7 @@ class Front(Construct):
                 timeout=Duration.seconds(15),
             ),
         )
+        self._admit_own_account(alias)
         if self._certificate is None:
             self.load_balancer.add_listener(
                 "Http",
@@ -110,6 +111,12 @@ class Front(Construct):
                 protocol="HTTPS", port="443", permanent=True
             ),
         )
+
+    def _admit_own_account(self, alias: lambda_.Alias) -> None:
+        """The library lets every load balancer of AWS in: here only those of this account."""
+        for permission in alias.node.find_all():
+            if isinstance(permission, lambda_.CfnPermission):
+                permission.source_account = Stack.of(self).account
 
     def _own_security_group(self, name: str, vpc: ec2.IVpc, cidr: str) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(
