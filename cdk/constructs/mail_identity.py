@@ -60,7 +60,7 @@ class MailIdentity(Construct):
                 record_name=f"_dmarc.{domain}.",
                 values=["v=DMARC1; p=quarantine; adkim=s; aspf=r"],
             )
-        self.key = self._own_key()
+        self.key = self._own_key(deployment.environment.guarded)
         self.events_queue = self._own_queue()
         self._publish_events()
 
@@ -96,14 +96,14 @@ class MailIdentity(Construct):
             )
         )
 
-    def _own_key(self) -> kms.Key:
+    def _own_key(self, guarded: bool) -> kms.Key:
         key = kms.Key(
             self,
             "Key",
             alias=f"alias/{self._prefix}-events",
             description="Bounces and complaints on their way to the worker",
             enable_key_rotation=True,
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN if guarded else RemovalPolicy.DESTROY,
         )
         # SES documents no condition for the key; the topic's policy names this account and set.
         key.grant(iam.ServicePrincipal("ses.amazonaws.com"), "kms:Decrypt", "kms:GenerateDataKey")

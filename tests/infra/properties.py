@@ -79,7 +79,7 @@ def open_ingress(template: Template) -> Faults:
         if not _EVERYWHERE & {rule.get("CidrIp"), rule.get("CidrIpv6")}:
             continue
         ports = (rule.get("FromPort"), rule.get("ToPort"))
-        if ports[0] not in _WEB_PORTS or ports[0] != ports[1] or "LoadBalancer" not in name:
+        if ports[0] not in _WEB_PORTS or ports[0] != ports[1] or "Front" not in name:
             faults.append(f"{name} is open to everybody on {ports[0]} to {ports[1]}")
     return faults
 

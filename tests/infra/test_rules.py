@@ -16,6 +16,9 @@ from cdk.nag import ACCEPTED, Accepted
 from tests.infra.conftest import Named, Template
 
 MOST_ACCEPTED = 25
+# The zones are figures of the configuration: without them the CDK makes some up (dummy1a). And the
+# CDK writes down dependencies that a reference implies.
+TOLERATED = {"W3010", "W3005"}
 
 
 def errors(template: Template, region: str) -> list[str]:
@@ -23,6 +26,7 @@ def errors(template: Template, region: str) -> list[str]:
     return [
         f"{match.rule.id} {'/'.join(map(str, match.path or ()))}: {match.message}"
         for match in lint(json.dumps(template), regions=[region])
+        if match.rule.id not in TOLERATED
     ]
 
 
