@@ -16,10 +16,9 @@ from cdk.config.deployment import Deployment, Site
 from cdk.config.model import ConfigurationError
 from cdk.constructs.access import POSTGRES_PORT
 from cdk.constructs.monitoring_role import monitoring_role
-from cdk.constructs.network import DATA
+from cdk.constructs.network import DATA, Network
 from cdk.constructs.retention import retention
 from cdk.constructs.secrets import Secrets, replicated_secret
-from cdk.stacks.network import NetworkStack
 
 DATABASE = "user_api"
 OWNER = "user_api_owner"
@@ -51,7 +50,7 @@ class Database(Construct):
         *,
         deployment: Deployment,
         site: Site,
-        network: NetworkStack,
+        network: Network,
         key: kms.IKey,
         secrets: Secrets,
         removal: RemovalPolicy,
@@ -95,7 +94,7 @@ class Database(Construct):
     def _instance(
         self,
         deployment: Deployment,
-        network: NetworkStack,
+        network: Network,
         key: kms.IKey,
         owner: secretsmanager.Secret,
         removal: RemovalPolicy,
@@ -143,7 +142,7 @@ class Database(Construct):
         return instance
 
     def _proxy(
-        self, deployment: Deployment, network: NetworkStack, login: secretsmanager.ISecret
+        self, deployment: Deployment, network: Network, login: secretsmanager.ISecret
     ) -> rds.DatabaseProxy:
         # It lets itself in at the instance; a second rule for that is one that EC2 refuses.
         proxy = rds.DatabaseProxy(
@@ -179,7 +178,7 @@ class Replica(Construct):
         *,
         deployment: Deployment,
         site: Site,
-        network: NetworkStack,
+        network: Network,
         key: kms.IKey,
         removal: RemovalPolicy,
     ) -> None:
@@ -263,7 +262,7 @@ def log_groups(
     scope: Construct,
     *,
     deployment: Deployment,
-    network: NetworkStack,
+    network: Network,
     name: str,
     removal: RemovalPolicy,
 ) -> list[logs.LogGroup]:

@@ -12,10 +12,9 @@ from constructs import Construct
 
 from cdk.config.deployment import Deployment
 from cdk.constructs.access import REDIS_PORT
-from cdk.constructs.network import DATA, subnets
+from cdk.constructs.network import DATA, Network, subnets
 from cdk.constructs.retention import retention
 from cdk.constructs.secrets import Secrets, reference
-from cdk.stacks.network import NetworkStack
 
 CACHE_SECRET = ("cache",)
 _TOKEN_SECRET = ("cache-token",)
@@ -35,7 +34,7 @@ class Cache(Construct):
         id_: str,
         *,
         deployment: Deployment,
-        network: NetworkStack,
+        network: Network,
         key: kms.IKey,
         secrets: Secrets,
         removal: RemovalPolicy,
@@ -83,7 +82,7 @@ class Cache(Construct):
     def _group(
         self,
         deployment: Deployment,
-        network: NetworkStack,
+        network: Network,
         key: kms.IKey,
         removal: RemovalPolicy,
     ) -> elasticache.CfnReplicationGroup:

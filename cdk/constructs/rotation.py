@@ -11,10 +11,9 @@ from constructs import Construct
 from cdk.config.deployment import Deployment
 from cdk.constructs.lambda_package import lambda_package
 from cdk.constructs.lambda_role import function_role
-from cdk.constructs.network import APPLICATION
+from cdk.constructs.network import APPLICATION, Network
 from cdk.constructs.postgres import Database
 from cdk.constructs.retention import retention
-from cdk.stacks.network import NetworkStack
 
 HANDLER = "handler.aws.rotation.lambda_handler"
 
@@ -37,7 +36,7 @@ class LoginRotation(Construct):
         id_: str,
         *,
         deployment: Deployment,
-        network: NetworkStack,
+        network: Network,
         database: Database,
     ) -> None:
         super().__init__(scope, id_)

@@ -53,19 +53,23 @@ class DataStack(RegionalStack):
             "Database",
             deployment=deployment,
             site=site,
-            network=network,
+            network=network.network,
             key=self.key,
             secrets=secrets,
             removal=self.removal,
         )
         self.rotation = LoginRotation(
-            self, "LoginRotation", deployment=deployment, network=network, database=self.database
+            self,
+            "LoginRotation",
+            deployment=deployment,
+            network=network.network,
+            database=self.database,
         )
         self.cache: Cache | None = Cache(
             self,
             "Cache",
             deployment=deployment,
-            network=network,
+            network=network.network,
             key=self.key,
             secrets=secrets,
             removal=self.removal,

@@ -52,7 +52,7 @@ class RecoveryDataStack(RegionalStack):
             "Database",
             deployment=deployment,
             site=site,
-            network=network,
+            network=network.network,
             key=self.key,
             removal=self.removal,
         )

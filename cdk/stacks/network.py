@@ -27,6 +27,7 @@ class NetworkStack(RegionalStack):
             about="VPC, subnets, network ACLs, flow logs and endpoints",
         )
         network = Network(self, "Network", deployment=deployment, site=site, removal=self.removal)
+        self.network = network
         self.vpc = network.vpc
         self.flow_logs = network.flow_logs
         self.endpoints_security_group = network.endpoints_security_group
