@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import cast
 
 import jsii
 from aws_cdk import (
@@ -221,5 +222,6 @@ class AcceptedAside:
 def add_rules(app: App, deployment: Deployment) -> AcceptedAside:
     """Makes a finding that is not in `ACCEPTED` an error of the synthesis."""
     rules = AcceptedAside(app, deployment)
-    Validations.of(app).add_plugins(rules)
+    # The protocol wants what the kernel adds to every implementation.
+    Validations.of(app).add_plugins(cast("IPolicyValidationPlugin", rules))
     return rules

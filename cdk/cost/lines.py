@@ -61,6 +61,6 @@ def number(properties: Properties, name: str, default: float | None = None) -> f
     """
     value = properties.get(name, default)
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError):
         raise CostError(f"{name} is {value!r}, not a number that can be priced") from None
