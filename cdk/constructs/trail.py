@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -68,6 +68,13 @@ class AuditTrail(Construct):
                 )
             ],
             removal_policy=removal,
+        )
+        # Its policy is the statement of ours on the log bucket, which the CDK cannot see from here.
+        Validations.of(self.bucket).acknowledge(
+            Acknowledgment(
+                id="@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
+                reason="The statement that lets S3 log is added by name.",
+            )
         )
         _admit_access_logs(access_logs, deployment, site)
         _admit(key, name)
