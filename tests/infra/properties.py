@@ -10,6 +10,7 @@ Template = Mapping[str, Any]
 Faults = list[str]
 
 _SECRET_KEY = re.compile(r"(password|secretstring|authtoken|secret_key|privatekey)$", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"://[^/@:{}\s]+:[^/@{}\s]+@|-----BEGIN [A-Z ]+ KEY-----")
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 _WEB_PORTS = {80, 443}
 # Only key policies may: the account's root is how AWS lets IAM govern a key at all.
@@ -158,7 +159,7 @@ def literal_secrets(template: Template) -> Faults:
     for path, key, value in _leaves(template.get("Resources", {})):
         if _SECRET_KEY.search(key) and not value.startswith("{{resolve:"):
             faults.append(f"{path} is written down")
-        if re.search(r"://[^/@:{}\s]+:[^/@{}\s]+@", value) or "BEGIN PRIVATE KEY" in value:
+        if _CREDENTIAL.search(value):
             faults.append(f"{path} holds a credential")
     return faults
 
