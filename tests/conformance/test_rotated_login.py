@@ -14,6 +14,8 @@ from tests.support.server import ServerProcess
 from tests.support.storage import query
 from tests.support.tls_postgres import tls_postgres
 
+pytestmark = pytest.mark.tls
+
 KEY = base64.b64encode(bytes(range(48))).decode()
 
 

@@ -22,6 +22,8 @@ from tests.support.rotation import OWNER_SECRET, SECRET, STEPS, Deployed, deploy
 from tests.support.storage import opened, query, sql
 from tests.support.tls_postgres import ADMINISTRATOR, TlsPostgres, tls_postgres
 
+pytestmark = pytest.mark.tls
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsPostgres]:

@@ -34,7 +34,7 @@ class Account:
 
     @cache  # noqa: B019 - one account a process
     def client(self, service: str, region: str) -> Any:
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=self.endpoint,

@@ -51,7 +51,7 @@ SUBNETS: Mapping[str, tuple[str, str, str]] = {
     "public": ("96.0/22", "100.0/22", "104.0/22"),
     "data": ("108.0/22", "112.0/22", "116.0/22"),
 }
-"""Tier -> the end of the CIDR block in zone a, b and c; the VPC's first two numbers stand before."""
+"""Tier -> the end of the CIDR block in zone a, b and c; the VPC's two numbers stand before."""
 
 VPCS: Mapping[str, str] = {"us-east-1": "10.0", "us-west-2": "10.1"}
 """Region -> how its addresses begin."""

@@ -34,6 +34,8 @@ def destroy(
         after = {region: _stacks(account, deployment, region) for region in regions}
         assert after == before, "a protected stack has gone"
         _unprotect(account, deployment, before)
+    else:
+        _empty_buckets(account, deployment.primary.region, deployment.name())
     toolkit.run(*arguments, seconds=_SECONDS)
     for site in _sites(deployment):
         left = _stacks(account, deployment, site.region)
@@ -89,10 +91,21 @@ def _unprotect(account: Account, deployment: Deployment, stacks: Mapping[str, li
     )
 
 
+def _empty_buckets(account: Account, region: str, start: str) -> None:
+    """S3 deletes no bucket that holds something, and access logs are written to one of ours."""
+    s3 = account.client("s3", region)
+    ours = [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith(start)]
+    for name in ours:
+        s3.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
+    for name in ours:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+            for each in [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]:
+                s3.delete_object(Bucket=name, Key=each["Key"], VersionId=each["VersionId"])
+
+
 def _check_kept(
     account: Account, deployment: Deployment, site: Site, kept: set[tuple[str, str, str]]
 ) -> None:
-    mine = f"{deployment.name()}-"
     left = {
         "AWS::RDS::DBInstance": {
             each["DBInstanceIdentifier"]
@@ -116,9 +129,22 @@ def _check_kept(
             each["FunctionName"]
             for each in account.listed("lambda", site.region, "list_functions", "Functions")
         },
+        "AWS::IAM::Role": {
+            each["RoleName"] for each in account.listed("iam", site.region, "list_roles", "Roles")
+        },
+        "AWS::CloudWatch::Alarm": {
+            each["AlarmName"]
+            for each in account.listed("cloudwatch", site.region, "describe_alarms", "MetricAlarms")
+        },
+        "AWS::ElasticLoadBalancingV2::LoadBalancer": {
+            each["LoadBalancerArn"]
+            for each in account.listed(
+                "elbv2", site.region, "describe_load_balancers", "LoadBalancers"
+            )
+        },
         "AWS::EKS::Cluster": set(account.client("eks", site.region).list_clusters()["clusters"]),
     }
-    marks = (mine, f"user-api/{deployment.environment.name}/")
+    marks = (deployment.name(), f"user-api/{deployment.environment.name}/")
     for kind, names in left.items():
         ours = {name for name in names if any(mark in name for mark in marks)}
         wanted = {name for region, type_, name in kept if (region, type_) == (site.region, kind)}

@@ -18,7 +18,7 @@ _OURS = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 def environment(port: int) -> dict[str, str]:
-    """All that a process may know: this server, the test's keys, and nothing of its caller's AWS."""
+    """All that a process may know: this server, the test's keys, nothing of its caller's AWS."""
     kept = {name: os.environ[name] for name in _OURS if name in os.environ}
     ours = kept | {
         "AWS_ENDPOINT_URL": f"http://localhost:{port}",

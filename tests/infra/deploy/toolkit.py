@@ -33,7 +33,7 @@ class Toolkit:
         """Its output, standard error included.
 
         Raises:
-            ToolkitError: it took longer than `seconds`, or failed and should not have, or the reverse.
+            ToolkitError: it took longer than `seconds`, failed, or did not and should have.
         """
         command = [str(_NODE), str(_CDK), *arguments, "--no-notices", "--no-version-reporting"]
         started = time.monotonic()

@@ -18,11 +18,9 @@ from werkzeug.serving import run_simple
 
 from cdk import config
 from cdk.config.deployment import EXAMPLE_ACCOUNT
-
 from tests.infra.moto_extension.guard import refuse_real
 from tests.infra.moto_extension.repairs import install
 from tests.infra.moto_extension.resources import Stub
-
 
 _EXAMPLE = Path(config.__file__).with_name("example.context.json")
 

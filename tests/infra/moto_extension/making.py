@@ -32,7 +32,7 @@ class Made:
 @cache
 def client(service: str, region: str) -> Any:
     """A client of this very server."""
-    return boto3.client(
+    return boto3.client(  # type: ignore[call-overload]
         service, region_name=region, config=_SETTINGS, endpoint_url=os.environ["AWS_ENDPOINT_URL"]
     )
 

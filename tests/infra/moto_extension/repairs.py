@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from moto.route53.models import HealthCheck
 from moto.s3.models import FakeBucket
 
 from tests.infra.moto_extension import recipes
+from tests.infra.moto_extension.deletion import delete_in_order
 from tests.infra.moto_extension.making import client
 from tests.infra.moto_extension.resources import RECIPES, ByApi, Stub
 from tests.infra.moto_extension.schema import faults
@@ -44,6 +46,7 @@ def install() -> None:
     parsing.resource_class_from_type = _resource_class
     parsing.parse_resource_and_generate_name = _checked_resource
     parsing.clean_json = _cleaned
+    parsing.ResourceMap.delete = delete_in_order
     CloudFormationBackend.delete_stack = _delete_unprotected
     CloudFormationBackend.execute_change_set = _execute_change_set
     FakeBucket.get_permission = _no_opinion
@@ -99,7 +102,9 @@ def _cleaned(value: Any, resources: Any) -> Any:
 
 def _parameters(response: CloudFormationResponse, given: list[dict[str, Any]]) -> dict[str, Any]:
     # KeyError: 'ParameterValue': without a change set the CDK asks for the previous value so.
-    return _get_params_from_list(response, [each for each in given if "ParameterValue" in each])
+    named = [each for each in given if "ParameterValue" in each]
+    found: dict[str, Any] = _get_params_from_list(response, named)
+    return found
 
 
 def _execute_change_set(
@@ -167,7 +172,11 @@ def _delete_unprotected(backend: CloudFormationBackend, name_or_stack_id: str) -
                 message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection"
                 " is enabled"
             )
-    _delete_stack(backend, name_or_stack_id)
+    try:
+        _delete_stack(backend, name_or_stack_id)
+    except Exception as error:
+        traceback.print_exc()
+        raise ValidationError(message=f"{name_or_stack_id}: {error}") from error
 
 
 def _update_termination_protection(response: CloudFormationResponse) -> ActionResult:

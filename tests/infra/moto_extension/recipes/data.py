@@ -145,7 +145,7 @@ def replication_group(it: Making) -> Made:
     # AWS knows cluster mode by the parameter group too; moto by ClusterMode only.
     name = it.named("ReplicationGroupId").lower()
     clustered = str(it.properties.get("CacheParameterGroupName")).endswith(".cluster.on")
-    mode = {"ClusterMode": "enabled"} if clustered else {}
+    mode: dict[str, Any] = {"ClusterMode": "enabled"} if clustered else {}
     answer = it.create("elasticache", "create_replication_group", ReplicationGroupId=name, **mode)
     group = answer["ReplicationGroup"]
     first = group["NodeGroups"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.infra.moto_extension.making import Made, Making
 from tests.infra.moto_extension.resources import makes
@@ -74,7 +75,7 @@ def schedule_group(it: Making) -> Made:
 
 @makes("AWS::Scheduler::Schedule")
 def schedule(it: Making) -> Made:
-    which = {"Name": it.named("Name")}
+    which: dict[str, Any] = {"Name": it.named("Name")}
     if "GroupName" in it.properties:
         which["GroupName"] = it.properties["GroupName"]
     arn = it.create("scheduler", "create_schedule", **which)["ScheduleArn"]
