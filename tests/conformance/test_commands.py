@@ -17,15 +17,25 @@ from core.config import Settings
 from core.domain.requests import RequestContext
 from handler import cli
 from handler.local.postgres import LocalPostgres
+from migrations.runner import upgrade
 
 DATABASE = "commands"
+EMPTY = "commands_empty"
 
 Captured = pytest.CaptureFixture[str]
 
 
+def urls(postgres: LocalPostgres, database: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": postgres.url(role="user_api", database=database),
+        "MIGRATION_DATABASE_URL": postgres.url(role="user_api_owner", database=database),
+    }
+
+
 @pytest.fixture(scope="module")
-def empty_database(postgres: LocalPostgres) -> Iterator[str]:
+def migrated_database(postgres: LocalPostgres) -> Iterator[str]:
     postgres.create_database(DATABASE)
+    upgrade(urls(postgres, DATABASE)["MIGRATION_DATABASE_URL"])
     yield DATABASE
     postgres.drop_database(DATABASE)
 
@@ -33,19 +43,28 @@ def empty_database(postgres: LocalPostgres) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def settings(
     postgres: LocalPostgres,
-    empty_database: str,
+    migrated_database: str,
     environment: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, str]:
     """In the environment of this process, as an operator sets them."""
-    own = {
-        **environment,
-        "DATABASE_URL": postgres.url(role="user_api", database=empty_database),
-        "MIGRATION_DATABASE_URL": postgres.url(role="user_api_owner", database=empty_database),
-    }
+    own = {**environment, **urls(postgres, migrated_database)}
     for name, value in own.items():
         monkeypatch.setenv(name, value)
     return own
+
+
+@pytest.fixture
+def empty(
+    postgres: LocalPostgres, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """The settings of a database that nobody has migrated."""
+    postgres.create_database(EMPTY)
+    own = {**settings, **urls(postgres, EMPTY)}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    yield own
+    postgres.drop_database(EMPTY)
 
 
 def revisions(owner_url: str) -> list[str]:
@@ -54,6 +73,7 @@ def revisions(owner_url: str) -> list[str]:
         return [revision for (revision,) in cursor.fetchall()]
 
 
+@pytest.mark.usefixtures("empty")
 def test_an_empty_database_gets_no_administrator_but_a_line_on_what_to_run(
     capsys: Captured,
 ) -> None:
@@ -64,11 +84,11 @@ def test_an_empty_database_gets_no_administrator_but_a_line_on_what_to_run(
 
 
 def test_migrate_shows_each_revision_with_its_time_and_a_second_run_does_nothing(
-    settings: dict[str, str], capsys: Captured
+    empty: dict[str, str], capsys: Captured
 ) -> None:
     assert cli.main(["migrate", "--revision", "0001"]) == 0
     assert re.search(r"^0001 .* in \d+\.\d\d s$", capsys.readouterr().out, re.MULTILINE)
-    assert revisions(settings["MIGRATION_DATABASE_URL"]) == ["0001"]
+    assert revisions(empty["MIGRATION_DATABASE_URL"]) == ["0001"]
 
     assert cli.main(["migrate", "--json"]) == 0
     applied = json.loads(capsys.readouterr().out)["applied"]
