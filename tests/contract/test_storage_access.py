@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -120,7 +121,10 @@ def test_an_erasure_request_can_be_taken_back(storage: PostgresStorage) -> None:
 
 
 @pytest.fixture
-def no_keys(superuser_url: str, storage: PostgresStorage) -> None:
+def no_keys(superuser_url: str, storage: PostgresStorage) -> Iterator[None]:
+    """And none afterwards: nothing could be signed with those of these tests."""
+    query(superuser_url, "DELETE FROM signing_keys")
+    yield
     query(superuser_url, "DELETE FROM signing_keys")
 
 
