@@ -67,15 +67,21 @@ class FirstStart:
     password: str
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstStart]:
-    """A first start, ready, from an empty folder; the tests below go on with it in their order."""
-    developer = Developer(tmp_path_factory.mktemp("dev"), free_port())
+@contextlib.contextmanager
+def started(folder: Path) -> Iterator[FirstStart]:
+    """A first start, ready, from an empty folder."""
+    developer = Developer(folder, free_port())
     with developer.start() as command:
         command.wait_for("Ctrl-C stops everything.")
         password = re.search(r"password  (\S+)", command.output)
         assert password, command.output
         yield FirstStart(developer, command, password[1])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstStart]:
+    with started(tmp_path_factory.mktemp("dev")) as start:
+        yield start
 
 
 def test_the_first_start_says_what_to_open_and_try(first: FirstStart) -> None:
@@ -121,14 +127,15 @@ def test_a_second_start_in_the_same_folder_is_refused_while_the_first_runs(
 
 
 def test_neither_ctrl_c_nor_a_kill_leaves_anything_and_a_second_start_keeps_the_data(
-    first: FirstStart,
+    tmp_path: Path,
 ) -> None:
-    developer = first.developer
-    family = first.command.family()
-    assert any("postgres" in each.name() for each in family)
-    assert first.command.interrupt() == 0
-    assert left_over(family) == []
-    assert "Traceback" not in first.command.output
+    with started(tmp_path) as first:
+        developer = first.developer
+        family = first.command.family()
+        assert any("postgres" in each.name() for each in family)
+        assert first.command.interrupt() == 0
+        assert left_over(family) == []
+        assert "Traceback" not in first.command.output
 
     with developer.start() as second:
         second.wait_for("Ctrl-C stops everything.")

@@ -210,6 +210,7 @@ def test_all_processes_count_together(
     client: Client, redis_process: ServerProcess, redis: Redis
 ) -> None:
     """An address that asks the container and the function has one limit, not two."""
+    wait_for(redis_process.client(), "up")
     for _ in range(5):
         both = [client.from_address(random_address()), redis_process.client()]
         both[1] = both[1].from_address(both[0].address)

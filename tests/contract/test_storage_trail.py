@@ -75,6 +75,7 @@ def test_a_list_holds_what_it_asks_for(
 ) -> None:
     """With every filter alone and with every combination of them, page by page."""
     service, begin, entries = trail
+    end = begin + timedelta(seconds=COUNT * SPACING)
     filters: dict[str, Any] = {
         "actor": ACTORS[1],
         "subject": SUBJECTS[0],
@@ -86,7 +87,7 @@ def test_a_list_holds_what_it_asks_for(
     for size in range(len(filters) + 1):
         for names in combinations(filters, size):
             given = {name: filters[name] for name in names}
-            wanted = AuditQuery(**{"after": begin, **given})
+            wanted = AuditQuery(**{"after": begin, "before": end, **given})
             found = [entry for entry in entries if fits(entry, wanted)]
             assert read(service, wanted, limit=3) == found, names
             sizes.add(len(found))
