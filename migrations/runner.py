@@ -17,6 +17,24 @@ from core.adapters.postgres.engine import driver_url
 from core.errors import ConfigurationError, StorageUnavailable
 from migrations.connecting import PATIENCE, open_engine
 
+_PROVISION = Path(__file__).with_name("provision.sql")
+
+
+def provision(url: str) -> None:
+    """Makes the roles and their rights on this database; running it again changes nothing.
+
+    The login has to be a superuser, or RDS' master user: CREATEROLE and ownership are enough.
+
+    Raises:
+        ConfigurationError: a wrong URL, or a login without these rights.
+    """
+    try:
+        with open_engine(url).connect() as connection:
+            session = connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
+            session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
+    except DBAPIError as error:
+        raise _unusable(url, error) from error
+
 
 def upgrade(
     url: str,

@@ -16,22 +16,26 @@ import click
 Examples:
   export MIGRATION_DATABASE_URL='postgresql://user_api_owner@db/user_api?sslmode=verify-full'
   user-api migrate
+  user-api migrate --provision                  first the roles, as RDS' master user
   user-api migrate --revision 0002
   user-api migrate --sql > schema.sql           what would run, without a database
 """,
 )
 @click.option("--revision", default="head", show_default=True, help="Where to stop.")
+@click.option(
+    "--provision", is_flag=True, help="Make the roles and their rights first, if they are missing."
+)
 @click.option("--sql", is_flag=True, help="Print the SQL of all migrations instead of running it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def migrate(revision: str, sql: bool, as_json: bool) -> None:
+def migrate(revision: str, provision: bool, sql: bool, as_json: bool) -> None:
     """Apply the migrations that are missing, each in a transaction of its own.
 
     Connects as MIGRATION_DATABASE_URL, or as DATABASE_URL if that is not set, outside of
-    development with TLS only. Running it again does
-    nothing, and of several at once one works and the others wait.
+    development with TLS only. Running it again does nothing, and of several at once one works and
+    the others wait. --provision needs a login that may make roles, such as RDS' master user.
     """
-    if sql and as_json:
-        raise click.UsageError("--sql and --json exclude one another")
+    if sql and (as_json or provision):
+        raise click.UsageError("--sql excludes --json and --provision")
     from migrations import runner
 
     if sql:
@@ -51,7 +55,11 @@ def migrate(revision: str, sql: bool, as_json: bool) -> None:
             click.echo(f"{line} in {now - last:.2f} s")
         last = now
 
-    runner.upgrade(_url(), revision, progress=tell)
+    url = _url()
+    if provision:
+        runner.provision(url)
+        last = time.monotonic()
+    runner.upgrade(url, revision, progress=tell)
     if as_json:
         click.echo(json.dumps({"applied": applied}))
     elif applied:

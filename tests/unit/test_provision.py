@@ -10,12 +10,14 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from handler import cli
 from handler.local import postgres_binaries
 from handler.local.postgres import LocalPostgres
 from handler.local.postgres_binaries import Binaries
 
 PROVISION = (Path(__file__).resolve().parents[2] / "migrations" / "provision.sql").read_text()
 EVERY_INSTALLED = list(postgres_binaries._installed(os.environ))
+TABLES = "SELECT relname FROM pg_class WHERE relname = 'users'"
 ROLES = ("user_api", "user_api_app", "user_api_erasure", "user_api_owner")
 
 
@@ -172,3 +174,33 @@ def test_a_master_user_who_is_no_superuser_can_run_it(binaries: Binaries) -> Non
         assert run(database.app_url, "SHOW lock_timeout") == [("1s",)]
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             run(database.app_url, "CREATE TABLE mine (n int)")
+
+
+@pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=_label)
+def test_migrate_provisions_as_the_owner_that_rds_has_made(
+    binaries: Binaries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command from an empty instance to a schema that the service may use."""
+    with started_on(binaries) as database:
+        superuser = database.url(role="postgres", database="postgres")
+        database.drop_database("user_api")
+        for role in ROLES:
+            run(superuser, f"DROP ROLE {role}")
+        run(superuser, "CREATE ROLE user_api_owner LOGIN CREATEROLE")
+        run(superuser, "CREATE DATABASE user_api OWNER user_api_owner")
+        monkeypatch.setenv("ENVIRONMENT", "development")
+        monkeypatch.setenv("MIGRATION_DATABASE_URL", database.owner_url)
+        assert cli.main(["migrate", "--provision", "--revision", "0001"]) == 0
+        assert cli.main(["migrate", "--provision"]) == 0
+        assert run(database.app_url, "SELECT count(*) FROM users") == [(0,)]
+        assert run(database.app_url, "SHOW statement_timeout") == [("2s",)]
+
+        run(superuser, "ALTER ROLE user_api_owner NOCREATEROLE")
+        run(superuser, "CREATE DATABASE other")
+        other = database.url(role="user_api_owner", database="other")
+        monkeypatch.setenv("MIGRATION_DATABASE_URL", other)
+        capsys.readouterr()
+        assert cli.main(["migrate", "--provision"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("user-api: the database ")
+        assert run(database.url(role="postgres", database="other"), TABLES) == []
