@@ -91,8 +91,8 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(
         paths=("data/LoginRotation/Role/DefaultPolicy/Resource",),
         rule="AwsSolutions-IAM5",
-        reason="GetRandomPassword, X-Ray and network interfaces know no resources; the function's"
-        " own code is denied the last.",
+        reason="GetRandomPassword and X-Ray know no resources; Lambda refuses a narrower role for"
+        " network interfaces, and the function's own code is denied them.",
     ),
     Accepted(
         paths=("data/LoginRotation/Function/Resource", "*fallback/Api/Function/Resource"),
@@ -129,8 +129,8 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted(
         paths=("*fallback/Api/Role/DefaultPolicy/Resource",),
         rule="AwsSolutions-IAM5",
-        reason="X-Ray and network interfaces know no resources; objects are those of two named"
-        " buckets, whose names are made from the time.",
+        reason="X-Ray knows no resources; Lambda refuses a narrower role for network interfaces,"
+        " which the code is denied; objects are those of two buckets, named by the time.",
     ),
     Accepted(
         paths=("backup/BackupRole/Role/DefaultPolicy/Resource",),

@@ -22,6 +22,7 @@ class ServiceAccount:
 
 API = ServiceAccount(name="user-api")
 WORKER = ServiceAccount(name="user-api-worker")
+MIGRATION = ServiceAccount(name="db-migration")
 EXTERNAL_SECRETS = ServiceAccount(name="external-secrets", namespace="external-secrets")
 EXTERNAL_DNS = ServiceAccount(name="external-dns", namespace="external-dns")
 LOAD_BALANCERS = ServiceAccount(name="aws-load-balancer-controller", namespace="kube-system")

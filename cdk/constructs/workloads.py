@@ -22,6 +22,7 @@ from cdk.constructs.workload_rights import (
     EXTERNAL_SECRETS,
     LOAD_BALANCERS,
     LOG_COLLECTOR,
+    MIGRATION,
     ROLLOUTS,
     WORKER,
     ServiceAccount,
@@ -61,8 +62,8 @@ class Workloads(Construct):
         """The API and the worker read `secrets` themselves: a rotated one waits for no restart.
 
         `key` encrypts them and the buckets. The API writes an erasure to the ledger before it
-        acknowledges it; the worker seals and sends. External Secrets hands out the same
-        `secrets`, and the migrations' login.
+        acknowledges it; the worker seals and sends. The migrations' login is read by their job
+        alone; External Secrets hands out the application's `secrets`.
         """
         readable = _read(secrets, key)
         remember = _allow(["s3:PutObject"], [ledger.arn_for_objects("*")])
@@ -85,7 +86,8 @@ class Workloads(Construct):
         if mail is not None:
             mail.grant_send(worker)
             mail.grant_read_events(worker)
-        self._role(EXTERNAL_SECRETS, _read([*secrets, owner_secret], key))
+        self._role(MIGRATION, _read([owner_secret], key))
+        self._role(EXTERNAL_SECRETS, _read(secrets, key))
 
     def add_edge(
         self,

@@ -63,6 +63,8 @@ class ClusterStack(RegionalStack):
         )
         self.platform_role = self._add_platform_role()
         self._let_in("Database", data.database.security_group, data.database.port)
+        # The proxy knows the application's login only, and migrations run as the owner.
+        self._let_in("Instance", data.database.instance_security_group, data.database.port)
         if data.cache is not None:
             self._let_in("Cache", data.cache.security_group, CACHE_PORT)
         self._add_workloads(network, data, edge)

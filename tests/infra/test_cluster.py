@@ -165,7 +165,7 @@ def test_external_dns_changes_the_records_of_the_load_balancer_only(production: 
 
 
 def test_only_migrations_have_the_login_of_the_owner(production: Template) -> None:
-    """External Secrets hands it out; neither the API nor the worker can read it."""
+    """Neither the API nor the worker nor what hands out secrets can read it."""
 
     def secrets(account: str) -> list[str]:
         return [
@@ -177,13 +177,15 @@ def test_only_migrations_have_the_login_of_the_owner(production: Template) -> No
 
     shared = set(secrets("user-api"))
     assert shared == set(secrets("user-api-worker"))
-    assert len(set(secrets("external-secrets")) - shared) == 1
+    assert shared == set(secrets("external-secrets"))
+    (owner,) = secrets("db-migration")
+    assert owner not in shared
 
 
 def test_nodes_reach_the_database_and_the_cache(template: Template) -> None:
-    """By two rules from the cluster's own security group, on the two ports."""
+    """By three rules from the cluster's own security group: proxy, instance (migrations), Redis."""
     rules = [it for _, it in of_type(template, "AWS::EC2::SecurityGroupIngress")]
-    assert sorted(it["FromPort"] for it in rules) == [5432, 6379]
+    assert sorted(it["FromPort"] for it in rules) == [5432, 5432, 6379]
     assert all(it["FromPort"] == it["ToPort"] for it in rules)
     assert all("ClusterSecurityGroupId" in str(it["SourceSecurityGroupId"]) for it in rules)
 
