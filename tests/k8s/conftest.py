@@ -3,13 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from tests.k8s.render import Rendered, render_all
+from tests.k8s.render import ENVIRONMENTS, Rendered, render_all
+
+Cluster = list[dict[str, Any]]
+# Whatever lies in no namespace.
+_CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ClusterSecretStore",
+    "IngressClass",
+    "Namespace",
+    "PriorityClass",
+    "StorageClass",
+}
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Rendered]:
     """Name, such as `production`, `platform` or `staging+debug`, -> its rendering."""
     return render_all(tmp_path_factory.mktemp("k8s"))
+
+
+@pytest.fixture(scope="session")
+def clusters(rendered: Mapping[str, Rendered]) -> Mapping[str, Cluster]:
+    """Name, such as `production` or `staging+debug`, -> all that is in that cluster.
+
+    The overlay, the platform that it stands on, and the migration of a release.
+    """
+    return {
+        name: [
+            _placed(it, environment)
+            for part in (name, *_beneath(rendered, environment))
+            for it in rendered[part].manifests
+        ]
+        for name in rendered
+        if (environment := name.split("+")[0]) in ENVIRONMENTS
+    }
+
+
+def _beneath(rendered: Mapping[str, Rendered], environment: str) -> list[str]:
+    """Names of what an environment needs besides its overlay; each area may have one for each."""
+    found = []
+    for area in ("platform", "migrations"):
+        own = f"{area}/{environment}"
+        found += [own] if own in rendered else [area]
+    return found
+
+
+def _placed(manifest: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    """In the namespace of the environment, where `kubectl apply --namespace` puts it."""
+    if manifest["kind"] in _CLUSTER_WIDE:
+        return dict(manifest)
+    return {**manifest, "metadata": {"namespace": environment, **manifest["metadata"]}}

@@ -56,11 +56,18 @@ def _validator(api_version: str, kind: str) -> Draft202012Validator | None:
 
 def faults(manifest: Mapping[str, Any]) -> list[str]:
     """What the API server would refuse, a line each; a kind without a schema is a fault."""
+    return list(_faults(json.dumps(manifest)))
+
+
+# Most of what is checked again, with a component added or a mistake made, is the same.
+@cache
+def _faults(text: str) -> tuple[str, ...]:
+    manifest = json.loads(text)
     kind, name = manifest.get("kind", ""), manifest.get("metadata", {}).get("name", "")
     validator = _validator(manifest.get("apiVersion", ""), kind)
     if validator is None:
-        return [f"{kind}/{name}: no schema of {manifest.get('apiVersion')} {kind}"]
-    return [
+        return (f"{kind}/{name}: no schema of {manifest.get('apiVersion')} {kind}",)
+    return tuple(
         f"{kind}/{name}: {error.json_path}: {error.message[:300]}"
         for error in validator.iter_errors(manifest)
-    ]
+    )

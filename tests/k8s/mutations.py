@@ -1,0 +1,305 @@
+"""Mistakes, each with the one check that has to find it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Cluster = list[dict[str, Any]]
+Json = dict[str, Any]
+SCHEMA = "schema"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """`break_it` changes a cluster in place; `found_by` is a policy's name, or `SCHEMA`."""
+
+    name: str
+    found_by: str
+    break_it: Callable[[Cluster], None]
+
+
+def the(cluster: Cluster, kind: str, name: str | None = None) -> Json:
+    """The object of that kind (and name)."""
+    return next(
+        it
+        for it in cluster
+        if it["kind"] == kind and (name is None or it["metadata"]["name"] == name)
+    )
+
+
+def _api(cluster: Cluster) -> Json:
+    """The workload that serves, a Deployment or a Rollout."""
+    found = (it for it in cluster if it["metadata"]["name"] == "user-api" and "spec" in it)
+    return next(it for it in found if "template" in it["spec"])
+
+
+def _pod(cluster: Cluster) -> Json:
+    found: Json = _api(cluster)["spec"]["template"]["spec"]
+    return found
+
+
+def _container(cluster: Cluster) -> Json:
+    found: Json = _pod(cluster)["containers"][0]
+    return found
+
+
+def _set(of: Callable[[Cluster], Json], *path: str, value: Any) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        place = of(cluster)
+        for step in path[:-1]:
+            place = place.setdefault(step, {})
+        place[path[-1]] = value
+
+    return change
+
+
+def _drop(of: Callable[[Cluster], Json], *path: str) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        place = of(cluster)
+        for step in path[:-1]:
+            place = place[step]
+        del place[path[-1]]
+
+    return change
+
+
+def _without(*kinds: str) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        cluster[:] = [it for it in cluster if it["kind"] not in kinds]
+
+    return change
+
+
+def _variable(name: str, value: str) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        _container(cluster).setdefault("env", []).append({"name": name, "value": value})
+
+    return change
+
+
+def _own_policy(cluster: Cluster) -> Json:
+    """The network policy of the serving pods that lets somebody in."""
+    labels = _api(cluster)["spec"]["template"]["metadata"]["labels"]
+    for it in cluster:
+        if it["kind"] == "NetworkPolicy" and it["spec"].get("ingress"):
+            wanted = it["spec"]["podSelector"].get("matchLabels", {})
+            if wanted and wanted.items() <= labels.items():
+                return it
+    raise LookupError("no policy lets anybody in")
+
+
+def _let_nobody_in(cluster: Cluster) -> None:
+    del _own_policy(cluster)["spec"]["ingress"]
+
+
+def _close(port: int) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        for it in cluster:
+            if it["kind"] != "NetworkPolicy":
+                continue
+            for rule in it["spec"].get("egress") or ():
+                rule["ports"] = [each for each in rule["ports"] if each["port"] != port]
+                # A rule without ports would open all of them.
+                rule["ports"] = rule["ports"] or [{"port": 9}]
+
+    return change
+
+
+def _secret(cluster: Cluster) -> None:
+    labels = the(cluster, "Namespace")["metadata"]["labels"]
+    where = _api(cluster)["metadata"]["namespace"]
+    cluster.append(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": "login",
+                "namespace": where,
+                "labels": {**labels, **_api(cluster)["metadata"]["labels"]},
+            },
+            "stringData": {"password": "hunter2"},
+        }
+    )
+
+
+def _a_role(cluster: Cluster) -> None:
+    cluster.append(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {
+                "name": "all",
+                "namespace": _api(cluster)["metadata"]["namespace"],
+                "labels": _api(cluster)["metadata"]["labels"],
+            },
+            "rules": [{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}],
+        }
+    )
+
+
+def _twice(cluster: Cluster) -> None:
+    cluster.append(the(cluster, "PriorityClass"))
+
+
+def _keep_all(cluster: Cluster) -> None:
+    the(cluster, "PodDisruptionBudget", "user-api")["spec"] |= {"minAvailable": 3}
+
+
+def _select_nobody(cluster: Cluster) -> None:
+    policy: Json = json.loads(json.dumps(_own_policy(cluster)))
+    policy["metadata"]["name"] = "nobody"
+    policy["spec"]["podSelector"] = {"matchLabels": {"app": "nobody"}}
+    cluster.append(policy)
+
+
+def _open_all(cluster: Cluster) -> None:
+    _own_policy(cluster)["spec"]["ingress"].append({"from": [{"podSelector": {}}]})
+
+
+def _no_deny(cluster: Cluster) -> None:
+    cluster[:] = [
+        it
+        for it in cluster
+        if it["kind"] != "NetworkPolicy" or it["spec"]["podSelector"] or it["spec"].get("egress")
+    ]
+
+
+def _quota(**hard: str) -> Callable[[Cluster], None]:
+    def change(cluster: Cluster) -> None:
+        where = _api(cluster)["metadata"]["namespace"]
+        for it in cluster:
+            if it["kind"] == "ResourceQuota" and it["metadata"]["namespace"] == where:
+                it["spec"]["hard"] |= {name.replace("_", "."): at for name, at in hard.items()}
+
+    return change
+
+
+def _label(cluster: Cluster) -> None:
+    del the(cluster, "Service")["metadata"]["labels"]["app.kubernetes.io/part-of"]
+
+
+def _tag(cluster: Cluster) -> None:
+    _container(cluster)["image"] = "example/user-api:latest"
+
+
+def _backend(cluster: Cluster) -> None:
+    path = the(cluster, "Ingress")["spec"]["rules"][0]["http"]["paths"][0]
+    path["backend"]["service"]["name"] = "user-apii"
+
+
+def _target(cluster: Cluster) -> None:
+    the(cluster, "Service", "user-api")["spec"]["ports"][0]["targetPort"] = "web"
+
+
+def _service(cluster: Cluster) -> Json:
+    return the(cluster, "Service", "user-api")
+
+
+def _rollout(cluster: Cluster) -> Json:
+    return the(cluster, "Rollout")
+
+
+MUTATIONS = tuple(
+    Mutation(name=name, found_by=found_by, break_it=break_it)
+    for name, found_by, break_it in (
+        ("privileged", "restricted", _set(_container, "securityContext", "privileged", value=True)),
+        ("root", "restricted", _set(_container, "securityContext", "runAsUser", value=0)),
+        (
+            "writable root",
+            "restricted",
+            _set(_container, "securityContext", "readOnlyRootFilesystem", value=False),
+        ),
+        (
+            "a capability",
+            "restricted",
+            _set(_container, "securityContext", "capabilities", "add", value=["NET_RAW"]),
+        ),
+        ("network of the node", "restricted", _set(_pod, "hostNetwork", value=True)),
+        ("token", "restricted", _drop(_pod, "automountServiceAccountToken")),
+        (
+            "lower pod security",
+            "pod_security",
+            _drop(
+                lambda it: the(it, "Namespace", "production"),
+                *("metadata", "labels", "pod-security.kubernetes.io/enforce"),
+            ),
+        ),
+        ("no limit", "resources", _drop(_container, "resources", "limits", "memory")),
+        ("mutable tag", "pinned_images", _tag),
+        (
+            "default account",
+            "service_accounts",
+            _set(
+                lambda it: the(it, "Job")["spec"]["template"]["spec"],
+                "serviceAccountName",
+                value="default",
+            ),
+        ),
+        ("all rights", "narrow_roles", _a_role),
+        ("missing probe", "probes", _drop(_container, "livenessProbe")),
+        (
+            "database decides life",
+            "probes",
+            _set(_container, "livenessProbe", "httpGet", "path", value="/health"),
+        ),
+        (
+            "wrong port of a probe",
+            "probes",
+            _set(_container, "readinessProbe", "httpGet", "port", value="htpp"),
+        ),
+        ("budget of all replicas", "disruption", _keep_all),
+        ("no budget", "disruption", _without("PodDisruptionBudget")),
+        ("quota too small for surge and job", "quota", _quota(requests_cpu="2750m")),
+        ("quota of too few pods", "quota", _quota(pods="11")),
+        ("no grace", "grace", _set(_pod, "terminationGracePeriodSeconds", value=30)),
+        ("one zone", "spread", _drop(_pod, "topologySpreadConstraints")),
+        ("unknown priority", "priorities", _set(_pod, "priorityClassName", value="urgent")),
+        ("no default deny", "default_deny", _no_deny),
+        ("no policy for the port", "ports_in_use", _let_nobody_in),
+        ("no way to the database", "egress_of_settings", _close(5432)),
+        ("no way to Redis", "egress_of_settings", _close(6379)),
+        ("a policy for nobody", "policies_select", _select_nobody),
+        ("no name service", "egress_of_settings", _close(53)),
+        ("no Pod Identity", "egress_of_settings", _close(80)),
+        ("every port", "never_everywhere", _open_all),
+        ("no part-of", "labels", _label),
+        ("twice", "unique", _twice),
+        (
+            "selects another",
+            "selectors",
+            _set(_api, "spec", "selector", "matchLabels", value={"app": "other"}),
+        ),
+        ("wrong port name", "services", _target),
+        ("leads nowhere", "references", _backend),
+        (
+            "no canary service",
+            "references",
+            _set(_rollout, "spec", "strategy", "canary", "canaryService", value="user-api-new"),
+        ),
+        ("unknown setting", "settings", _variable("LOG_LEVL", "INFO")),
+        ("setting that is no value", "settings", _variable("LOG_LEVEL", "LOUD")),
+        ("missing setting", "settings", _set(_container, "env", value=[])),
+        ("plaintext secret", "no_secrets", _variable("SECRET_KEY", "c2VjcmV0")),
+        ("password in an address", "no_secrets", _variable("REDIS_URL", "rediss://u:p@host:6379")),
+        (
+            "somebody else's role",
+            "roles_of_aws",
+            _set(_pod, "serviceAccountName", value="db-migration"),
+        ),
+        ("Secret with data", "no_secrets", _secret),
+        (
+            "misspelt field of Kubernetes",
+            SCHEMA,
+            _set(_service, "spec", "sesionAffinity", value="None"),
+        ),
+        ("misspelt field of a pod", SCHEMA, _set(_container, "imagePulPolicy", value="Always")),
+        (
+            "misspelt field of a custom resource",
+            SCHEMA,
+            _set(_rollout, "spec", "strategy", "canary", "maxSurg", value=1),
+        ),
+    )
+)
