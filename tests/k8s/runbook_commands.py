@@ -15,6 +15,7 @@ PROGRAM = re.compile(r"\b(kubectl|aws|user-api) ")
 INLINE = re.compile(r"`([^`]+)`")
 KINDS: Mapping[str, str] = {
     "configmap": "ConfigMap",
+    "externalsecret": "ExternalSecret",
     "deployment": "Deployment",
     "hpa": "HorizontalPodAutoscaler",
     "job": "Job",
@@ -169,14 +170,10 @@ def _wrong_selection(command: Command, found: Iterable[Manifest]) -> list[str]:
 
 def _wrong_container(command: Command, found: Iterable[Manifest]) -> list[str]:
     name = command.option("-c", "--container")
-    names = {
-        container["name"]
-        for each in found
-        for container in each.get("spec", {})
-        .get("template", {})
-        .get("spec", {})
-        .get("containers", ())
-    }
+    names = set()
+    for each in found:
+        pod = each if each["kind"] == "Pod" else each.get("spec", {}).get("template", {})
+        names |= {it["name"] for it in pod.get("spec", {}).get("containers", ())}
     return [] if name is None or name in names else [f"there is no container {name}"]
 
 

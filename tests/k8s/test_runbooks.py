@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,14 @@ from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings, env_name
 from handler import cli
 from tests.k8s.kubectl_usage import usage_error
-from tests.k8s.runbook_commands import Command, commands, fenced, wrong_rollouts_command
+from tests.k8s.render import Manifest, Rendered
+from tests.k8s.runbook_commands import (
+    Command,
+    commands,
+    fenced,
+    wrong_names,
+    wrong_rollouts_command,
+)
 from tests.support.storage import query
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +64,16 @@ def command(line: str) -> Command:
     return Command("test", tuple(line.split()))
 
 
+@pytest.fixture(scope="module")
+def applied(rendered: Mapping[str, Rendered]) -> Mapping[str, list[Manifest]]:
+    """Namespace -> everything that is ever applied to it."""
+    found: dict[str, list[Manifest]] = {}
+    for rendering in rendered.values():
+        for each in rendering.manifests:
+            found.setdefault(each["metadata"].get("namespace", ""), []).append(each)
+    return found
+
+
 def test_there_are_commands() -> None:
     """An empty list would pass everything below."""
     assert len(RUNBOOKS) >= 11
@@ -84,6 +102,39 @@ def test_kubectl_takes_it(each: Command, tmp_path: Path) -> None:
 def test_kubectl_refuses_what_is_wrong(line: str, tmp_path: Path) -> None:
     """The test above can fail: kubectl tells a wrong command from a cluster that is away."""
     assert usage_error(command(line), tmp_path) is not None
+
+
+@pytest.mark.parametrize("each", KUBECTL, ids=str)
+def test_what_it_names_is_in_the_manifests(
+    each: Command, applied: Mapping[str, list[Manifest]]
+) -> None:
+    """Namespaces, objects, labels and containers, as they are applied to that environment."""
+    assert not wrong_names(each, applied)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kubectl rollout restart deployment/user-api -n production",
+        "kubectl argo rollouts undo user-api -n development",
+        "kubectl argo rollouts get rollout user-api-worker -n production",
+        "kubectl get pods -n prod",
+        "kubectl patch hpa/user-api -n production --patch={}",
+        "kubectl logs job/migration -n production",
+        "kubectl logs --selector=app=user-api -n production",
+        "kubectl logs deployment/user-api-worker --container=api -n production",
+        "kubectl get secretstores -n production",
+    ],
+)
+def test_a_wrong_name_is_found(line: str, applied: Mapping[str, list[Manifest]]) -> None:
+    """The test above can fail: development has no Rollout, production no Deployment of the API."""
+    assert wrong_names(command(line), applied)
+
+
+@pytest.mark.parametrize("each", [it for it in KUBECTL if it.option("--kustomize")], ids=str)
+def test_the_kustomization_is_there(each: Command) -> None:
+    """What is applied by hand is a folder of this repository."""
+    assert (ROOT / str(each.option("--kustomize")) / "kustomization.yaml").is_file()
 
 
 @pytest.mark.parametrize("each", ROLLOUTS, ids=str)
