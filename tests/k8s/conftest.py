@@ -24,20 +24,20 @@ _CLUSTER_WIDE = {
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Rendered]:
-    """Name, such as `production`, `platform` or `staging+debug`, -> its rendering."""
+    """Name, such as `production`, `production/debug` or `platform`, -> its rendering."""
     return render_all(tmp_path_factory.mktemp("k8s"))
 
 
 @pytest.fixture(scope="session")
 def clusters(rendered: Mapping[str, Rendered]) -> Mapping[str, Cluster]:
-    """Name, such as `production` or `staging+debug`, -> all that is in that cluster.
+    """Name, such as `production` or `staging+istio`, -> all that is in that cluster.
 
-    The overlay, the platform that it stands on, and the migration of a release.
+    The overlay, the platform that it stands on, a release's migration, and the pod for a look.
     """
     return {
         name: [
             _placed(it, environment)
-            for part in (name, *_beneath(rendered, environment))
+            for part in (name, *_beside(rendered, environment))
             for it in rendered[part].manifests
         ]
         for name in rendered
@@ -45,13 +45,10 @@ def clusters(rendered: Mapping[str, Rendered]) -> Mapping[str, Cluster]:
     }
 
 
-def _beneath(rendered: Mapping[str, Rendered], environment: str) -> list[str]:
-    """Names of what an environment needs besides its overlay; each area may have one for each."""
-    found = []
-    for area in ("platform", "migrations"):
-        own = f"{area}/{environment}"
-        found += [own] if own in rendered else [area]
-    return found
+def _beside(rendered: Mapping[str, Rendered], environment: str) -> list[str]:
+    own = [name for name in rendered if name.startswith(f"{environment}/")]
+    platforms = [f"platform/{environment}", "platform"]
+    return own + [name for name in platforms if name in rendered][:1]
 
 
 def _placed(manifest: Mapping[str, Any], environment: str) -> dict[str, Any]:

@@ -140,6 +140,10 @@ def _a_role(cluster: Cluster) -> None:
     )
 
 
+def _no_account(cluster: Cluster) -> None:
+    cluster.remove(the(cluster, "ServiceAccount", "user-api"))
+
+
 def _twice(cluster: Cluster) -> None:
     cluster.append(the(cluster, "PriorityClass"))
 
@@ -229,15 +233,7 @@ MUTATIONS = tuple(
         ),
         ("no limit", "resources", _drop(_container, "resources", "limits", "memory")),
         ("mutable tag", "pinned_images", _tag),
-        (
-            "default account",
-            "service_accounts",
-            _set(
-                lambda it: the(it, "Job")["spec"]["template"]["spec"],
-                "serviceAccountName",
-                value="default",
-            ),
-        ),
+        ("account that is not there", "service_accounts", _no_account),
         ("all rights", "narrow_roles", _a_role),
         ("missing probe", "probes", _drop(_container, "livenessProbe")),
         (
@@ -287,7 +283,7 @@ MUTATIONS = tuple(
         (
             "somebody else's role",
             "roles_of_aws",
-            _set(_pod, "serviceAccountName", value="db-migration"),
+            _set(_pod, "serviceAccountName", value="debug"),
         ),
         ("Secret with data", "no_secrets", _secret),
         (

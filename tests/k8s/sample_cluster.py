@@ -30,6 +30,9 @@ _CLUSTER = """
   metadata: {name: user-api, namespace: production}
 - apiVersion: v1
   kind: ServiceAccount
+  metadata: {name: debug, namespace: production}
+- apiVersion: v1
+  kind: ServiceAccount
   metadata: {name: db-migration, namespace: production}
 - apiVersion: v1
   kind: ConfigMap
@@ -61,7 +64,10 @@ _CLUSTER = """
         trafficRouting: {alb: {ingress: user-api, rootService: user-api, servicePort: 80}}
     template:
       metadata:
-        labels: {app.kubernetes.io/name: user-api, app.kubernetes.io/component: api}
+        labels:
+            app.kubernetes.io/name: user-api
+            app.kubernetes.io/component: api
+            app.kubernetes.io/part-of: user-api
       spec:
         serviceAccountName: user-api
         automountServiceAccountToken: false
@@ -97,7 +103,10 @@ _CLUSTER = """
   spec:
     template:
       metadata:
-        labels: {app.kubernetes.io/name: db-migration, app.kubernetes.io/component: migration}
+        labels:
+            app.kubernetes.io/name: db-migration
+            app.kubernetes.io/component: migration
+            app.kubernetes.io/part-of: user-api
       spec:
         restartPolicy: Never
         serviceAccountName: db-migration
@@ -109,8 +118,7 @@ _CLUSTER = """
             image: *image
             env:
               - {name: ENVIRONMENT, value: production}
-              - name: MIGRATION_DATABASE_URL
-                valueFrom: {secretKeyRef: {name: owner, key: url}}
+              - {name: MIGRATION_DATABASE_SECRET_ARN, value: user-api/production/owner}
             resources: *resources
             securityContext: *container
 - apiVersion: external-secrets.io/v1
@@ -177,6 +185,8 @@ _CLUSTER = """
     egress:
       - {to: [{namespaceSelector: {}}], ports: [{port: 53, protocol: UDP}, {port: 53}]}
       - {to: [{ipBlock: {cidr: 10.0.0.0/16}}], ports: [{port: 5432}]}
+      - {to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443}]}
+      - {to: [{ipBlock: {cidr: 169.254.170.23/32}}], ports: [{port: 80}]}
 """
 
 

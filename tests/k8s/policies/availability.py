@@ -129,7 +129,10 @@ def _needs(it: Pods) -> Mapping[str, Decimal]:
 
 
 def grace(manifests: Manifests) -> Faults:
-    """A pod lives until the load balancer has let go of it and its last request is answered."""
+    """A pod serves on until the load balancer has let go of it, and lives to answer the last.
+
+    A worker has the time to finish the mail at hand.
+    """
     delay = max((_deregistration(it) for it in of_kind(manifests, "Ingress")), default=0)
     faults = []
     for it in pods(manifests):
@@ -138,11 +141,14 @@ def grace(manifests: Manifests) -> Faults:
         given = it.spec.get("terminationGracePeriodSeconds", 30)
         for container in it.spec["containers"]:
             settings = environment(manifests, it, container)
-            drain = float(settings.get("DRAIN_SECONDS", 0))
-            paused = _paused(container)
-            waits = delay if _behind_ingress(manifests, it) else drain
-            if given <= waits + paused:
-                faults.append(f"{it.name}: {given} s of grace for {waits} s and {paused} s")
+            waits, work = _paused(container), float(settings.get("MAIL_TIMEOUT", 10))
+            if _behind_ingress(manifests, it):
+                waits += float(settings.get("DRAIN_SECONDS", 0))
+                work = float(settings.get("REQUEST_TIMEOUT", 5))
+                if waits <= delay:
+                    faults.append(f"{it.name} serves on for {waits} s, and has to for {delay} s")
+            if given <= waits + work:
+                faults.append(f"{it.name}: {given} s of grace for {waits} s and {work} s")
     return faults
 
 
@@ -155,11 +161,9 @@ def _paused(container: Mapping[str, Any]) -> float:
 
 
 def _deregistration(ingress: Manifest) -> int:
-    text = (
-        ingress["metadata"]
-        .get("annotations", {})
-        .get("alb.ingress.kubernetes.io/target-group-attributes", "")
-    )
+    if not list(backends(ingress)):
+        return 0
+    text = annotation(ingress, "target-group-attributes")
     attributes = dict(pair.split("=", 1) for pair in text.split(",") if pair)
     return int(attributes.get("deregistration_delay.timeout_seconds", _DEREGISTRATION))
 
@@ -173,13 +177,23 @@ def _behind_ingress(manifests: Manifests, it: Pods) -> bool:
     )
 
 
+def annotation(ingress: Manifest, name: str) -> str:
+    """What an Ingress tells the load balancer's controller; empty if it does not."""
+    found = ingress["metadata"].get("annotations", {})
+    return str(found.get(f"alb.ingress.kubernetes.io/{name}", ""))
+
+
 def backends(ingress: Manifest) -> Iterator[Mapping[str, Any]]:
-    """Services that an Ingress leads to."""
-    if "defaultBackend" in ingress["spec"]:
-        yield ingress["spec"]["defaultBackend"]["service"]
-    for rule in ingress["spec"].get("rules", ()):
-        for path in rule["http"]["paths"]:
-            yield path["backend"]["service"]
+    """Services that an Ingress leads to; an action that an annotation describes is none."""
+    found = [path["backend"] for it in _rules(ingress) for path in it["http"]["paths"]]
+    found += [ingress["spec"]["defaultBackend"]] if "defaultBackend" in ingress["spec"] else []
+    for backend in found:
+        if not annotation(ingress, f"actions.{backend['service']['name']}"):
+            yield backend["service"]
+
+
+def _rules(ingress: Manifest) -> list[Mapping[str, Any]]:
+    return list(ingress["spec"].get("rules", ()))
 
 
 def spread(manifests: Manifests) -> Faults:

@@ -25,7 +25,6 @@ _SERVING = {
     "DRAIN_SECONDS",
     "ENVIRONMENT",
     "LOG_LEVEL",
-    "MAIL_FROM",
     "MAIL_URL",
     "POD_NAME",
     "PUBLIC_URL",

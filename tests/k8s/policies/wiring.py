@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.k8s.cluster import (
+    SERVING,
     Faults,
     Manifest,
     Manifests,
@@ -19,8 +20,9 @@ from tests.k8s.cluster import (
 )
 from tests.k8s.policies.availability import backends
 
-_LABELS = ("app.kubernetes.io/name", "app.kubernetes.io/part-of")
-_OF_PODS = ("app.kubernetes.io/name", "app.kubernetes.io/component")
+_PART_OF, _NAME = "app.kubernetes.io/part-of", "app.kubernetes.io/name"
+_OF_PODS = (_PART_OF, _NAME, "app.kubernetes.io/component")
+_RUNNING = (*SERVING, "CronJob", "Job", "Pod", "Service")
 # They are part of every cluster.
 _BUILT_IN = {"view", "edit", "admin"}
 
@@ -30,7 +32,7 @@ def labels(manifests: Manifests) -> Faults:
     faults = [
         f"{title(it)} has no label {label}"
         for it in manifests
-        for label in _LABELS
+        for label in ((_PART_OF, _NAME) if it["kind"] in _RUNNING else (_PART_OF,))
         if label not in it["metadata"].get("labels", {})
     ]
     return faults + [
