@@ -8,7 +8,7 @@ EVERYWHERE := not (browser or plans or slow or timing or tls)
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
-	synth infra-test deploy-offline checkov
+	synth infra-test deploy-offline checkov k8s-check
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -53,7 +53,11 @@ node_modules/.installed: package.json package-lock.json | .venv/.dev
 	@touch $@
 
 checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its own environment: it pins boto3)
-	@scripts/checkov.sh
+	@scripts/checkov.sh templates
+
+k8s-check: .venv/.dev build/checkov/.installed ## The manifests: rendered, schemas, policies, runbooks, Checkov
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests/k8s $(ARGS)
+	@scripts/checkov.sh manifests
 
 build/checkov/.installed: requirements/checkov.txt
 	@rm -rf build/checkov && mkdir -p build && $(PYTHON) -m venv build/checkov

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from functools import cache
@@ -151,3 +152,17 @@ def render_all(place: Path) -> dict[str, Rendered]:
             }
             (folders[name] / "kustomization.yaml").write_text(yaml.safe_dump(description))
     return {name: kustomize(folder) for name, folder in folders.items()}
+
+
+def main() -> None:
+    """Write a file for each rendering, without the old ones."""
+    out = ROOT / "build" / "k8s"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        for name, rendering in render_all(Path(place)).items():
+            (out / f"{name.replace('/', '-')}.yaml").write_text(rendering.text)
+
+
+if __name__ == "__main__":
+    main()
