@@ -12,7 +12,7 @@ export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.run ## Start the service with its own PostgreSQL on port 3000 (Ctrl-C stops all of it)
 	@exec $(BIN)/user-api dev $(ARGS)
