@@ -115,6 +115,7 @@ class Database(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_group_name=DATA),
             security_groups=[self.instance_security_group],
             port=self.port,
+            ca_certificate=rds.CaCertificate.RDS_CA_RSA2048_G1,
             publicly_accessible=False,
             multi_az=it.multi_az,
             storage_type=rds.StorageType.GP3,
@@ -222,6 +223,7 @@ class Replica(Construct):
             db_subnet_group_name=subnet_group.subnet_group_name,
             vpc_security_groups=[self.security_group.security_group_id],
             port=str(self.port),
+            ca_certificate_identifier=rds.CaCertificate.RDS_CA_RSA2048_G1.to_string(),
             publicly_accessible=False,
             # Kept while it is a replica, so that it has them once it is the primary.
             backup_retention_period=it.backup_days,

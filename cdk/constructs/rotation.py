@@ -19,9 +19,6 @@ HANDLER = "handler.aws.rotation.lambda_handler"
 
 ROTATION_DAYS = 30
 
-# The trust store of Lambda's Amazon Linux, against which AWS's own rotation functions check RDS.
-CA_FILE = "/etc/pki/tls/cert.pem"
-
 
 class LoginRotation(Construct):
     """A function that gives the two logins of the service new passwords in turn, and its schedule.
@@ -89,7 +86,6 @@ class LoginRotation(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             environment={
                 "MIGRATION_DATABASE_SECRET_ARN": database.owner_secret.secret_arn,
-                "DATABASE_CA_FILE": CA_FILE,
             },
         )
         database.owner_secret.grant_read(self.role)

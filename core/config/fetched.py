@@ -48,6 +48,6 @@ class FetchedSettings:
         "DATABASE_CA_FILE",
         values.text,
         "certificates that a database of DATABASE_SECRET_ARN is checked against; if not set, the "
-        "public ones of botocore, which RDS Proxy has its own from",
+        "roots of RDS and RDS Proxy that come with the service",
         None,
     )

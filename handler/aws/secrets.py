@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import botocore
-
 from core.config import Settings, env_name
 from core.config.fetched import FetchedSettings
 from core.errors import ConfigurationError
@@ -20,8 +18,8 @@ from handler.aws.secret_store import client_for, read_object, texts
 _KNOWN = frozenset(env_name(each) for each in fields(Settings))
 _WHERE = frozenset(env_name(each) for each in fields(FetchedSettings))
 
-# Mozilla's list, which has Amazon's roots and not the private ones of RDS instances.
-_PUBLIC_ROOTS = Path(botocore.__file__).with_name("cacert.pem")
+# Libraries' lists have the roots of RDS Proxy, and not the private ones of RDS instances.
+DATABASE_ROOTS = Path(__file__).with_name("database_roots.pem")
 
 
 def fetched(environ: Mapping[str, str]) -> tuple[Mapping[str, str], LoginSource | None]:
@@ -53,7 +51,7 @@ def database_url(
     if not host:
         (host,) = texts(secret_id, value, ("host",))
     login = f"{quote(username, safe='')}:{quote(password, safe='')}"
-    checked = {"sslmode": "verify-full", "sslrootcert": ca_file or str(_PUBLIC_ROOTS)}
+    checked = {"sslmode": "verify-full", "sslrootcert": ca_file or str(DATABASE_ROOTS)}
     return f"postgresql://{login}@{host}:{port}/{quote(name, safe='')}?{urlencode(checked)}"
 
 

@@ -218,7 +218,7 @@ def test_no_other_login_is_changed(deployed: Deployed) -> None:
 def test_a_server_with_another_certificate_gets_no_password(
     deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The public roots, which are the default, did not sign it."""
+    """The roots of Amazon's databases, which are the default, did not sign it."""
     monkeypatch.delenv("DATABASE_CA_FILE")
     version = deployed.secrets.begin_rotation(SECRET)
     deployed.step("createSecret", version)

@@ -34,7 +34,6 @@ def test_the_application_s_login_is_rotated_monthly(
     assert len(function["VpcConfig"]["SubnetIds"]) == 3
     assert set(function["Environment"]["Variables"]) == {
         "MIGRATION_DATABASE_SECRET_ARN",
-        "DATABASE_CA_FILE",
     }
     (permission,) = of_type(template, "AWS::Lambda::Permission")
     assert permission["Principal"] == "secretsmanager.amazonaws.com"
