@@ -17,7 +17,7 @@ SHARE = 2 / 3
 
 
 def connections(manifests: list[Any]) -> int:
-    """At the height of a release, with both autoscalers at their maximum; the migration needs one."""
+    """At the height of a release, autoscaled to the maximum; the migration needs one."""
     sizes = {
         it["metadata"]["name"]: int(it["data"]["DATABASE_POOL_SIZE"])
         for it in manifests

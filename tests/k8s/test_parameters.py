@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import boto3
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
 from moto import mock_aws
 
 from cdk.config.deployment import ENVIRONMENTS
@@ -160,18 +156,3 @@ def public_subnets(environment: str) -> set[str]:
         if each["Type"] == "AWS::EC2::Subnet"
         and {"Key": "aws-cdk:subnet-name", "Value": "public"} in each["Properties"]["Tags"]
     }
-
-
-def test_the_migration_trusts_the_instance() -> None:
-    """The job checks the instance's certificate against the roots of the region it is in."""
-    now = datetime.now(tz=UTC)
-    pem = (K8S / "migrations" / "rds-us-east-1.pem").read_bytes()
-    roots = x509.load_pem_x509_certificates(pem)
-    assert {it.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value for it in roots} == {
-        f"Amazon RDS us-east-1 Root CA {kind} G1" for kind in ("RSA2048", "RSA4096", "ECC384")
-    }
-    for root in roots:
-        root.verify_directly_issued_by(root)
-        assert root.not_valid_before_utc < now < root.not_valid_after_utc
-        assert root.fingerprint(hashes.SHA256()).hex() in pem.decode()
-    assert {it.region for it in ENVIRONMENTS.values()} == {"us-east-1"}
