@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+from tests.k8s.cluster import selects
+from tests.k8s.policies.availability import needed
 
 Cluster = list[dict[str, Any]]
 Json = dict[str, Any]
@@ -80,19 +84,29 @@ def _variable(name: str, value: str) -> Callable[[Cluster], None]:
     return change
 
 
-def _own_policy(cluster: Cluster) -> Json:
-    """The network policy of the serving pods that lets somebody in."""
+def _own_policies(cluster: Cluster) -> list[Json]:
+    """Network policies that let somebody in to the serving pods."""
     labels = _api(cluster)["spec"]["template"]["metadata"]["labels"]
-    for it in cluster:
-        if it["kind"] == "NetworkPolicy" and it["spec"].get("ingress"):
-            wanted = it["spec"]["podSelector"].get("matchLabels", {})
-            if wanted and wanted.items() <= labels.items():
-                return it
-    raise LookupError("no policy lets anybody in")
+    return [
+        it
+        for it in cluster
+        if it["kind"] == "NetworkPolicy"
+        and it["spec"].get("ingress")
+        and it["spec"]["podSelector"]
+        and selects(it["spec"]["podSelector"], labels)
+    ]
 
 
 def _let_nobody_in(cluster: Cluster) -> None:
-    del _own_policy(cluster)["spec"]["ingress"]
+    for it in _own_policies(cluster):
+        for rule in it["spec"]["ingress"]:
+            rule["ports"] = [{"port": 9}]
+
+
+def _shut_out_the_load_balancer(cluster: Cluster) -> None:
+    for it in _own_policies(cluster):
+        for rule in it["spec"]["ingress"]:
+            rule["from"] = [{"podSelector": {}}]
 
 
 def _close(port: int) -> Callable[[Cluster], None]:
@@ -101,7 +115,7 @@ def _close(port: int) -> Callable[[Cluster], None]:
             if it["kind"] != "NetworkPolicy":
                 continue
             for rule in it["spec"].get("egress") or ():
-                rule["ports"] = [each for each in rule["ports"] if each["port"] != port]
+                rule["ports"] = [each for each in rule.get("ports", ()) if each["port"] != port]
                 # A rule without ports would open all of them.
                 rule["ports"] = rule["ports"] or [{"port": 9}]
 
@@ -109,20 +123,10 @@ def _close(port: int) -> Callable[[Cluster], None]:
 
 
 def _secret(cluster: Cluster) -> None:
-    labels = the(cluster, "Namespace")["metadata"]["labels"]
-    where = _api(cluster)["metadata"]["namespace"]
-    cluster.append(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": "login",
-                "namespace": where,
-                "labels": {**labels, **_api(cluster)["metadata"]["labels"]},
-            },
-            "stringData": {"password": "hunter2"},
-        }
-    )
+    own = _api(cluster)["metadata"]
+    metadata = {"name": "login", "namespace": own["namespace"], "labels": own["labels"]}
+    data = {"password": "hunter2"}
+    cluster.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 
 
 def _a_role(cluster: Cluster) -> None:
@@ -145,7 +149,7 @@ def _no_account(cluster: Cluster) -> None:
 
 
 def _twice(cluster: Cluster) -> None:
-    cluster.append(the(cluster, "PriorityClass"))
+    cluster.append(the(cluster, "Service", "user-api"))
 
 
 def _keep_all(cluster: Cluster) -> None:
@@ -153,14 +157,14 @@ def _keep_all(cluster: Cluster) -> None:
 
 
 def _select_nobody(cluster: Cluster) -> None:
-    policy: Json = json.loads(json.dumps(_own_policy(cluster)))
+    policy: Json = json.loads(json.dumps(_own_policies(cluster)[0]))
     policy["metadata"]["name"] = "nobody"
     policy["spec"]["podSelector"] = {"matchLabels": {"app": "nobody"}}
     cluster.append(policy)
 
 
 def _open_all(cluster: Cluster) -> None:
-    _own_policy(cluster)["spec"]["ingress"].append({"from": [{"podSelector": {}}]})
+    _own_policies(cluster)[0]["spec"]["ingress"].append({"from": [{"podSelector": {}}]})
 
 
 def _no_deny(cluster: Cluster) -> None:
@@ -171,12 +175,16 @@ def _no_deny(cluster: Cluster) -> None:
     ]
 
 
-def _quota(**hard: str) -> Callable[[Cluster], None]:
+def _short_of(what: str, by: Decimal) -> Callable[[Cluster], None]:
+    """A quota that is less than the height of a release needs."""
+
     def change(cluster: Cluster) -> None:
         where = _api(cluster)["metadata"]["namespace"]
         for it in cluster:
             if it["kind"] == "ResourceQuota" and it["metadata"]["namespace"] == where:
-                it["spec"]["hard"] |= {name.replace("_", "."): at for name, at in hard.items()}
+                hard = it["spec"]["hard"]
+                hard.pop(what.removeprefix("requests."), None)
+                hard[what] = str(needed(cluster)[where, what] - by)
 
     return change
 
@@ -248,13 +256,14 @@ MUTATIONS = tuple(
         ),
         ("budget of all replicas", "disruption", _keep_all),
         ("no budget", "disruption", _without("PodDisruptionBudget")),
-        ("quota too small for surge and job", "quota", _quota(requests_cpu="2750m")),
-        ("quota of too few pods", "quota", _quota(pods="11")),
+        ("quota too small for surge and job", "quota", _short_of("requests.cpu", Decimal("0.25"))),
+        ("quota of too few pods", "quota", _short_of("pods", Decimal(1))),
         ("no grace", "grace", _set(_pod, "terminationGracePeriodSeconds", value=30)),
         ("one zone", "spread", _drop(_pod, "topologySpreadConstraints")),
         ("unknown priority", "priorities", _set(_pod, "priorityClassName", value="urgent")),
         ("no default deny", "default_deny", _no_deny),
         ("no policy for the port", "ports_in_use", _let_nobody_in),
+        ("no load balancer", "ports_in_use", _shut_out_the_load_balancer),
         ("no way to the database", "egress_of_settings", _close(5432)),
         ("no way to Redis", "egress_of_settings", _close(6379)),
         ("a policy for nobody", "policies_select", _select_nobody),

@@ -76,23 +76,32 @@ def disruption(manifests: Manifests) -> Faults:
 
 def quota(manifests: Manifests) -> Faults:
     """The most pods at once fit: autoscaled to the maximum, in a release, with every job."""
-    faults = []
     quotas = {namespace(it): it["spec"]["hard"] for it in of_kind(manifests, "ResourceQuota")}
+    faults = [
+        f"{it.name}: namespace {it.namespace} has no quota"
+        for it in pods(manifests)
+        if it.namespace not in quotas
+    ]
+    used = needed(manifests)
+    for where, hard in quotas.items():
+        for what, limit in hard.items():
+            # `cpu` is short for what is requested of it.
+            name = f"requests.{what}" if what in ("cpu", "memory") else what
+            amount = used.get((where, name), Decimal())
+            if amount > quantity(limit):
+                faults.append(f"{where}: {what} {limit} is less than the {amount} needed")
+    return faults
+
+
+def needed(manifests: Manifests) -> Mapping[tuple[str, str], Decimal]:
+    """(Namespace, `requests.cpu`, `pods` or the like) -> the most at once."""
     used: dict[tuple[str, str], Decimal] = {}
     for it in pods(manifests):
-        if it.namespace not in quotas:
-            faults.append(f"{it.name}: namespace {it.namespace} has no quota")
         count = most(manifests, it.owner)
         for what, amount in {"pods": Decimal(1), **_needs(it)}.items():
             key = (it.namespace, what)
             used[key] = used.get(key, Decimal()) + count * amount
-    for where, hard in quotas.items():
-        for what, limit in hard.items():
-            name = f"requests.{what}" if what in ("cpu", "memory") else what
-            needed = used.get((where, name), Decimal())
-            if needed > quantity(limit):
-                faults.append(f"{where}: {what} {limit} is less than the {needed} needed")
-    return faults
+    return used
 
 
 def most(manifests: Manifests, workload: Manifest) -> int:
@@ -142,7 +151,7 @@ def grace(manifests: Manifests) -> Faults:
         for container in it.spec["containers"]:
             settings = environment(manifests, it, container)
             waits, work = _paused(container), float(settings.get("MAIL_TIMEOUT", 10))
-            if _behind_ingress(manifests, it):
+            if behind_ingress(manifests, it):
                 waits += float(settings.get("DRAIN_SECONDS", 0))
                 work = float(settings.get("REQUEST_TIMEOUT", 5))
                 if waits <= delay:
@@ -168,7 +177,8 @@ def _deregistration(ingress: Manifest) -> int:
     return int(attributes.get("deregistration_delay.timeout_seconds", _DEREGISTRATION))
 
 
-def _behind_ingress(manifests: Manifests, it: Pods) -> bool:
+def behind_ingress(manifests: Manifests, it: Pods) -> bool:
+    """The load balancer sends requests to these pods."""
     return any(
         selects({"matchLabels": service["spec"]["selector"]}, it.labels)
         for ingress in of_kind(manifests, "Ingress")

@@ -17,6 +17,7 @@ from tests.k8s.cluster import (
     selects,
     title,
 )
+from tests.k8s.policies.availability import behind_ingress
 
 Port = tuple[str, int]
 
@@ -48,13 +49,20 @@ def default_deny(manifests: Manifests) -> Faults:
 
 
 def ports_in_use(manifests: Manifests) -> Faults:
-    """Every port that a container listens on has a policy that lets somebody in."""
+    """Every port that a container listens on has a policy that lets somebody in.
+
+    Where a load balancer leads, that is the load balancer: an address outside of the cluster.
+    """
     faults = []
     for it in pods(manifests):
         for port in it.ports():
             wanted = (port.get("protocol", "TCP"), port["containerPort"])
-            if not any(_opens(rule, wanted, it) for rule in _rules(manifests, it, "ingress")):
+            open_ = [rule for rule in _rules(manifests, it, "ingress") if _opens(rule, wanted, it)]
+            peers = [peer for rule in open_ for peer in rule.get("from", ())]
+            if not open_:
                 faults.append(f"{it.name}: no policy lets anybody in on port {wanted[1]}")
+            elif behind_ingress(manifests, it) and not any("ipBlock" in peer for peer in peers):
+                faults.append(f"{it.name}: no policy lets the load balancer in on {wanted[1]}")
     return faults
 
 
