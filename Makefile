@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 URL ?= http://127.0.0.1:3000
-SUITES ?= tests/unit tests/contract tests/conformance tests/migrations
+SUITES ?= tests/unit tests/contract tests/conformance tests/migrations tests/infra
 EVERYWHERE := not (browser or plans or slow or timing or tls)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data

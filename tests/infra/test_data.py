@@ -51,6 +51,36 @@ def test_database_has_its_size_and_backups(
     assert "resolve:secretsmanager" in json.dumps(database["MasterUserPassword"])
 
 
+def test_databases_show_certificates_of_the_authority_that_the_service_trusts(
+    assemblies: Assemblies,
+) -> None:
+    """Its roots come with the service, for every region of the configuration."""
+    authorities = {
+        database.get("CACertificateIdentifier")
+        for stacks in assemblies.values()
+        for template in stacks.values()
+        for database in _all(template, "AWS::RDS::DBInstance").values()
+    }
+    assert authorities == {"rds-ca-rsa2048-g1"}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_both_logins_name_the_host_of_the_instance(
+    assemblies: Assemblies, environment: str
+) -> None:
+    """RDS writes it into the secrets: migrations need no setting but the owner's secret."""
+    template = _data(assemblies, environment)
+    (instance,) = _all(template, "AWS::RDS::DBInstance")
+    attached = _all(template, "AWS::SecretsManager::SecretTargetAttachment").values()
+    assert {it["TargetType"] for it in attached} == {"AWS::RDS::DBInstance"}
+    assert [it["TargetId"] for it in attached] == [{"Ref": instance}] * 2
+    secrets = _all(template, "AWS::SecretsManager::Secret")
+    assert {secrets[it["SecretId"]["Ref"]]["Name"].rsplit("/", 1)[1] for it in attached} == {
+        "application",
+        "owner",
+    }
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_database_takes_tls_only_and_nobody_by_default(
     assemblies: Assemblies, environment: str

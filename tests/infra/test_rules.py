@@ -38,6 +38,7 @@ def region_of(each: Named) -> str:
     return environment.region
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(templates: list[Named]) -> None:
     """CloudFormation would take every template in its region."""
     found = [
