@@ -8,7 +8,7 @@ EVERYWHERE := not (browser or plans or slow or timing or tls)
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
-	synth infra-test deploy-offline checkov k8s-check
+	synth compliance infra-test deploy-offline checkov k8s-check
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -34,6 +34,9 @@ lint: .venv/.dev ## Style, types, import contracts, security, secrets, migration
 
 synth: .venv/.dev ## Render the templates of all environments into build/cdk, with the example's account
 	@$(BIN)/python -m cdk.assembly $(ENV)
+
+compliance: .venv/.dev ## Print what cdk-nag's HIPAA pack finds (ENV=production); a report, no check
+	@$(BIN)/python -m cdk.compliance $(ENV)
 
 cost: .venv/.dev ## Estimate what an environment costs a month (ENV=production)
 	@$(BIN)/python -m cdk.cost $(ENV)
