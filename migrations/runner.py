@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
@@ -16,22 +17,27 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from core.adapters.postgres.engine import driver_url
 from core.errors import ConfigurationError, StorageUnavailable
 from migrations.connecting import PATIENCE, open_engine
+from migrations.locking import exclusive
 
 _PROVISION = Path(__file__).with_name("provision.sql")
 
 
-def provision(url: str) -> None:
+def provision(url: str, *, patience: float = PATIENCE) -> None:
     """Makes the roles and their rights on this database; running it again changes nothing.
 
     The login has to be a superuser, or RDS' master user: CREATEROLE and ownership are enough.
 
     Raises:
         ConfigurationError: a wrong URL, or a login without these rights.
+        StorageUnavailable: a migration of this database was still at work after `patience` seconds.
     """
+    ends = time.monotonic() + patience
     try:
         with open_engine(url).connect() as connection:
             session = connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
-            session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
+            # PostgreSQL refuses one of two changes of a row of rights at one time.
+            with exclusive(session, ends=ends):
+                session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
     except DBAPIError as error:
         raise _unusable(url, error) from error
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from core.errors import StorageUnavailable
 from handler import cli
 from handler.local import postgres_binaries
 from handler.local.postgres import LocalPostgres
 from handler.local.postgres_binaries import Binaries
+from migrations import runner
+from migrations.locking import ADVISORY_LOCK
 
 PROVISION = (Path(__file__).resolve().parents[2] / "migrations" / "provision.sql").read_text()
 EVERY_INSTALLED = list(postgres_binaries._installed(os.environ))
@@ -204,3 +207,15 @@ def test_migrate_provisions_as_the_owner_that_rds_has_made(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("user-api: the database ")
         assert run(database.url(role="postgres", database="other"), TABLES) == []
+
+
+def test_several_provision_one_database_at_once(database: LocalPostgres) -> None:
+    """A job that is started twice fails neither time; one that cannot wait says so."""
+    superuser = database.url(role="postgres", database="user_api")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(runner.provision, [superuser] * 24))
+    with closing(psycopg2.connect(superuser, connect_timeout=5)) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        with pytest.raises(StorageUnavailable, match="another migration is still at work"):
+            runner.provision(superuser, patience=0.2)
