@@ -8,7 +8,7 @@ EVERYWHERE := not (browser or plans or slow or timing or tls)
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
-	synth compliance infra-test deploy-offline checkov k8s-check
+	synth compliance infra-test deploy-offline checkov k8s-check image-check pin
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -61,6 +61,14 @@ checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its 
 k8s-check: .venv/.dev build/checkov/.installed ## The manifests: rendered, schemas, policies, runbooks, Checkov
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests/k8s $(ARGS)
 	@scripts/checkov.sh manifests
+
+image-check: .venv/.dev build/checkov/.installed ## The Dockerfile; and the image, built and run, as root with buildah and bubblewrap
+	@$(BIN)/hadolint Dockerfile
+	@scripts/checkov.sh image
+	@$(BIN)/python -m tests.image
+
+pin: .venv/.dev ## Write the present digests of the pinned images; needs docker or skopeo, and the network
+	@$(BIN)/python -m scripts.pin
 
 build/checkov/.installed: requirements/checkov.txt
 	@rm -rf build/checkov && mkdir -p build && $(PYTHON) -m venv build/checkov

@@ -10,13 +10,16 @@ here=$PWD
 compile() {
     local out=$1 from=pyproject.toml
     shift
-    if [ "$out" = checkov.txt ]; then from=--group=checkov; fi
+    case $out in
+        build.txt | checkov.txt) from=--group=${out%.txt} ;;
+    esac
     "$bin/uv" pip compile --quiet "$from" --output-file "requirements/$out" --universal \
         --python-version 3.11 --generate-hashes --custom-compile-command "make lock" "$@"
 }
 
 compile_all() {
     compile run.txt --extra local --group build ${flags[@]+"${flags[@]}"} &&
+        compile build.txt --constraints requirements/run.txt ${flags[@]+"${flags[@]}"} &&
         compile image.txt --extra aws --constraints requirements/run.txt ${flags[@]+"${flags[@]}"} &&
         compile dev.txt --extra aws --extra local --group build --group dev --group infra \
             --constraints requirements/run.txt --constraints requirements/image.txt \

@@ -1,0 +1,1 @@
+"""Builds the image and runs it as the manifests do, without a container engine."""
