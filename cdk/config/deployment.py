@@ -136,6 +136,8 @@ def _text(key: str, value: Any, *, needed: bool) -> str | None:
 
 
 def _alarm_targets(value: Any, *, needed: bool) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple | None):
+        raise ConfigurationError(f"alarm_targets: {value!r} is no list")
     targets = (
         [each for each in value.split(",") if each] if isinstance(value, str) else list(value or ())
     )

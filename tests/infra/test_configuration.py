@@ -54,6 +54,7 @@ def synthesize(context: Mapping[str, Any], out: Path) -> subprocess.CompletedPro
         ({"domain": "https://api.example.org"}, "does not look like one"),
         ({"hosted_zone_id": None}, "hosted_zone_id is missing"),
         ({"alarm_targets": ""}, "alarm_targets is missing"),
+        ({"alarm_targets": 5}, "5 is no list"),
         ({"alarm_targets": "http://pager.example.org"}, "no address and no https URL"),
         ({"repository": "user-api"}, "repository 'user-api' does not look like one"),
         ({"production": "large"}, "production in the context is not an object"),
