@@ -23,7 +23,7 @@ def test_its_own_environment_is_let_through() -> None:
         {"AWS_ENDPOINT_URL": "https://rds.us-east-1.amazonaws.com"},
         {"AWS_ENDPOINT_URL": ""},
         {"AWS_ENDPOINT_URL": "http://localhost.example.com:5000"},
-        {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"},
+        {"AWS_ACCESS_KEY_ID": "somebody"},
         {"AWS_ENDPOINT_URL_S3": "http://localhost:5000"},
         {"AWS_PROFILE": "production"},
         {"https_proxy": "http://proxy.example.com:3128"},
@@ -44,7 +44,7 @@ def test_a_stub_of_the_caller_s_aws_settings_does_not_travel(
 ) -> None:
     """Somebody who is logged in to AWS may run it: nothing of that reaches a process."""
     monkeypatch.setenv("AWS_PROFILE", "production")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     refuse_real(environment(PORT))
 
 
