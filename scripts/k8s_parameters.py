@@ -28,7 +28,9 @@ OVERLAYS = ROOT / "k8s" / "overlays"
 ENVIRONMENTS = ("development", "staging", "production")
 NEEDED = frozenset(
     {
+        "application-log-group",
         "cache-secret-arn",
+        "cluster-name",
         "database-host",
         "database-owner-secret-arn",
         "database-secret-arn",
@@ -36,10 +38,12 @@ NEEDED = frozenset(
         "region",
         "settings-secret-arn",
         "subnet-ids",
+        "volume-key-arn",
+        "vpc-id",
         "web-acl-arn",
     }
 )
-"""What k8s/components/wiring reads, less the image."""
+"""What k8s/components/wiring, k8s/platform and the add-ons read, less the image."""
 NEEDED_WITH_DOMAIN = frozenset(
     {
         "certificate-arn",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
@@ -43,6 +45,15 @@ PARAMETERS: Mapping[str, str] = {
 }
 """Name below `deployment.path("k8s")` -> meaning. Without a domain those that need one are absent,
 without a repository `image-repository` is."""
+
+
+def reading(stack: Stack, deployment: Deployment) -> iam.PolicyStatement:
+    """Lets somebody read all of them, one by one and as scripts/k8s_parameters.py does."""
+    below = f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{deployment.path('k8s')}"
+    return iam.PolicyStatement(
+        actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+        resources=[below, f"{below}/*"],
+    )
 
 
 class Published(Construct):

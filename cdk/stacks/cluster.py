@@ -11,7 +11,7 @@ from constructs import Construct
 from cdk.config.deployment import Deployment, Site
 from cdk.constructs.cluster import KubernetesCluster
 from cdk.constructs.network import PUBLIC
-from cdk.constructs.published import Published
+from cdk.constructs.published import Published, reading
 from cdk.constructs.tunnel import Tunnel
 from cdk.constructs.workloads import Workloads
 from cdk.stacks.data import DataStack
@@ -81,18 +81,9 @@ class ClusterStack(RegionalStack):
             assumed_by=iam.AccountPrincipal(self.deployment.account),
             max_session_duration=Duration.hours(1),
         )
-        parameters = self.format_arn(
-            service="ssm",
-            resource="parameter",
-            resource_name=f"{self.deployment.path('k8s').removeprefix('/')}/*",
-        )
         for statement in self.tunnel.statements():
             role.add_to_policy(statement)
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["ssm:GetParameter", "ssm:GetParameters"], resources=[parameters]
-            )
-        )
+        role.add_to_policy(reading(self, self.deployment))
         eks.CfnAccessEntry(
             self,
             "PlatformAccess",

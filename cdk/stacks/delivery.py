@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
 from cdk.constructs.image_cache import ImageCache
-from cdk.constructs.published import Published
+from cdk.constructs.published import Published, reading
 from cdk.stacks.cluster import ClusterStack
 from cdk.stacks.regional import RegionalStack
 
@@ -100,31 +100,17 @@ class DeliveryStack(RegionalStack):
             if site is not None
             for purpose in BOOTSTRAP_ROLES
         ]
-        parameters = f"parameter{self.deployment.path('k8s')}"
         return [
             iam.PolicyStatement(actions=["sts:AssumeRole"], resources=roles),
-            iam.PolicyStatement(
-                actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-                resources=[
-                    f"arn:aws:ssm:{self.site.region}:{account}:{parameters}",
-                    f"arn:aws:ssm:{self.site.region}:{account}:{parameters}/*",
-                ],
-            ),
+            reading(self, self.deployment),
         ]
 
     def _give_access(self, cluster: ClusterStack) -> None:
+        # What the group may do is k8s/namespace/teams.yaml; EKS' own edit policy reads Secrets too.
         eks.CfnAccessEntry(
             self,
             "Access",
             cluster_name=cluster.cluster.cluster_name,
             principal_arn=self.role.role_arn,
             kubernetes_groups=[DEPLOYERS],
-            access_policies=[
-                eks.CfnAccessEntry.AccessPolicyProperty(
-                    policy_arn="arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy",
-                    access_scope=eks.CfnAccessEntry.AccessScopeProperty(
-                        type="namespace", namespaces=[self.deployment.environment.name]
-                    ),
-                )
-            ],
         )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
+from cdk.assembly import ROOT
 from tests.infra.test_cluster import listed, of_type, only
 
 Template = dict[str, Any]
@@ -85,14 +87,18 @@ def test_sessions_go_through_nodes_of_this_cluster_by_its_document(
     assert "ssm:resourceTag/eks:cluster-name" in condition["StringEquals"]
 
 
-def test_pipeline_edits_the_namespace_of_its_environment(
-    template: Template, environment: str
-) -> None:
+def test_pipeline_may_do_in_the_cluster_what_its_group_may(template: Template) -> None:
+    """A role of the namespace, which reads no Secret; no policy of EKS' own."""
     access = only(template, "AWS::EKS::AccessEntry")
-    (policy,) = access["AccessPolicies"]
-    assert policy["PolicyArn"].endswith("/AmazonEKSEditPolicy")
-    assert policy["AccessScope"] == {"Type": "namespace", "Namespaces": [environment]}
+    assert "AccessPolicies" not in access
     assert access["KubernetesGroups"] == ["user-api:deployers"]
+    teams = list(yaml.safe_load_all((ROOT / "k8s/namespace/teams.yaml").read_text()))
+    (binding,) = (
+        it for it in teams if it["kind"] == "RoleBinding" and it["metadata"]["name"] == "deploy"
+    )
+    assert [each["name"] for each in binding["subjects"]] == ["user-api:deployers"]
+    rules = [rule for it in teams if it["kind"] == "Role" for rule in it["rules"]]
+    assert not [rule for rule in rules if "secrets" in rule["resources"]]
 
 
 def test_images_come_through_the_cache(template: Template, environment: str) -> None:

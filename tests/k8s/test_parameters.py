@@ -110,16 +110,19 @@ def test_a_refusal_of_aws_is_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def sources(component: str) -> set[str]:
-    """Names of parameters that a component's replacements read."""
-    text = (K8S / "components" / component / "kustomization.yaml").read_text()
+def sources(folder: str) -> set[str]:
+    """Names of parameters that a folder's replacements read."""
+    text = (K8S / folder / "kustomization.yaml").read_text()
     return set(re.findall(r"fieldPath: data\.([a-z-]+)$", text, flags=re.MULTILINE))
 
 
 def test_the_script_demands_what_the_overlays_read() -> None:
-    """No value that a component puts somewhere can be missing unnoticed."""
-    assert sources("wiring") == k8s_parameters.NEEDED | {"image"}
-    assert sources("public") == k8s_parameters.NEEDED_WITH_DOMAIN
+    """No value that a component or an add-on puts somewhere can be missing unnoticed."""
+    text = (K8S / "addons/addons.tsv").read_text(encoding="utf-8")
+    by_add_ons = set(re.findall(r"[\w.\]]=([a-z-]+)", text)) - {"parameter", "domain"}
+    everywhere = sources("components/wiring") | sources("platform/production") | by_add_ons
+    assert everywhere == k8s_parameters.NEEDED | {"image"}
+    assert sources("components/public") == k8s_parameters.NEEDED_WITH_DOMAIN
 
 
 def test_the_example_has_what_cdk_publishes() -> None:
