@@ -1,6 +1,6 @@
 # The service as EKS runs it: `serve`, `worker` and `migrate` from one image.
-# The digest is that of python:3.13-slim as public repositories pinned it in September 2026; nobody here has
-# asked the registry. `make pin` writes the present one.
+# Unverified: the digest is taken from the Dockerfile of github.com/molanojustin/smithsonian-mcp, which names it
+# python:3.13.15-slim-trixie; no registry was asked. `make pin` writes the present one.
 ARG BASE_IMAGE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE_IMAGE} AS builder

@@ -1,7 +1,7 @@
 """The base image of this machine's own making: Debian, and a Python 3.13 that is installed here.
 
-It stands in for `python:3.13-slim`, which needs a registry: the same system, C library and Python
-line, put together by debootstrap.
+It stands in for `python:3.13-slim`, which needs a registry. Both are Debian with glibc and Python
+3.13, but that one is trixie with a Python of its own build: its packages and size are not seen.
 """
 
 from __future__ import annotations

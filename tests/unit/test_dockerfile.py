@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
 
@@ -73,11 +74,9 @@ def linted(text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_context_holds_what_the_build_takes_and_no_more() -> None:
-    """A file of secrets or a test in the project's folder gets into no layer."""
-    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[0] == "*"
+def context_faults(ignored: str) -> list[str]:
+    """What the build's context holds too much or too little, by .dockerignore."""
+    rules = [line for line in ignored.splitlines() if line and not line.startswith("#")]
     let_in = {line.removeprefix("!").rstrip("/") for line in rules if line.startswith("!")}
     copied = {
         word.rstrip("/")
@@ -85,5 +84,27 @@ def test_the_context_holds_what_the_build_takes_and_no_more() -> None:
         if line.startswith("COPY ") and "--from" not in line
         for word in line.split()[1:-1]
     }
-    assert let_in == copied
-    assert {"**/__pycache__/", "**/.env*"} <= set(rules)
+    found = [] if rules[:1] == ["*"] else ["everything"]
+    found += sorted(let_in ^ copied)
+    return found + sorted({"**/__pycache__/", "**/*.pyc", "**/.env*"} - set(rules))
+
+
+def test_the_context_holds_what_the_build_takes_and_no_more() -> None:
+    """A file of secrets or a test in the project's folder gets into no layer."""
+    assert context_faults(IGNORED) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "old", "new"),
+    [
+        ("everything", "\n*\n", "\n"),
+        ("secrets.json", "!core/\n", "!core/\n!secrets.json\n"),
+        (".user-api", "!core/\n", "!core/\n!.user-api/\n"),
+        ("tests", "!core/\n", "!core/\n!tests/\n"),
+        ("migrations", "!migrations/\n", ""),
+        ("**/.env*", "**/.env*\n", ""),
+    ],
+)
+def test_what_must_not_be_in_the_context_is_noticed(fault: str, old: str, new: str) -> None:
+    assert old in IGNORED
+    assert fault in context_faults(IGNORED.replace(old, new))
