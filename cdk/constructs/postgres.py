@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnResource, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -13,12 +13,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
-from cdk.config.model import ConfigurationError
 from cdk.constructs.access import POSTGRES_PORT
 from cdk.constructs.monitoring_role import monitoring_role
 from cdk.constructs.network import DATA, Network
 from cdk.constructs.retention import retention
-from cdk.constructs.secrets import Secrets, replicated_secret
+from cdk.constructs.secrets import Secrets
 
 DATABASE = "user_api"
 OWNER = "user_api_owner"
@@ -28,7 +27,7 @@ LOGIN = "user_api"
 APPLICATION_SECRET = ("database", "application")
 OWNER_SECRET = ("database", "owner")
 LOG_EXPORTS = ("postgresql", "upgrade")
-_MONITORING_SECONDS = 60
+MONITORING_SECONDS = 60
 
 
 def instance_name(deployment: Deployment, site: Site) -> str:
@@ -72,8 +71,8 @@ class Database(Construct):
             field="password",
             fixed={"username": LOGIN, "dbname": DATABASE},
         )
-        self.instance_security_group = _group(self, "InstanceSecurityGroup", network.vpc)
-        self.security_group = _group(self, "ProxySecurityGroup", network.vpc)
+        self.instance_security_group = security_group(self, "InstanceSecurityGroup", network.vpc)
+        self.security_group = security_group(self, "ProxySecurityGroup", network.vpc)
         self.instance: rds.IDatabaseInstance = self._instance(
             deployment, network, key, owner, removal
         )
@@ -85,11 +84,11 @@ class Database(Construct):
 
     def allow_from(self, peer: ec2.IConnectable, why: str) -> None:
         """The application's way: through the proxy, which knows only the application's login."""
-        _allow(peer, self.security_group, why)
+        allow(peer, self.security_group, why)
 
     def allow_owner_from(self, peer: ec2.IConnectable, why: str) -> None:
         """To the instance itself: for migrations, the rotation and provisioning."""
-        _allow(peer, self.instance_security_group, why)
+        allow(peer, self.instance_security_group, why)
 
     def _instance(
         self,
@@ -123,7 +122,7 @@ class Database(Construct):
             max_allocated_storage=it.max_storage,
             storage_encrypted=True,
             storage_encryption_key=key,
-            parameter_group=_parameters(self, it.engine_version, it.connections, removal),
+            parameter_group=parameters(self, it.engine_version, it.connections, removal),
             backup_retention=Duration.days(it.backup_days),
             preferred_backup_window=it.backup_window,
             preferred_maintenance_window=it.maintenance_window,
@@ -132,7 +131,7 @@ class Database(Construct):
             auto_minor_version_upgrade=False,
             enable_performance_insights=True,
             performance_insight_encryption_key=key,
-            monitoring_interval=Duration.seconds(_MONITORING_SECONDS),
+            monitoring_interval=Duration.seconds(MONITORING_SECONDS),
             monitoring_role=monitoring_role(self),
             cloudwatch_logs_exports=list(LOG_EXPORTS),
             deletion_protection=guarded,
@@ -168,98 +167,6 @@ class Database(Construct):
         return proxy
 
 
-class Replica(Construct):
-    """The recovery region's copy, read only until it is promoted. Without a proxy: RDS Proxy takes
-    no replica. It cannot change the owner's password, so it has no `owner_secret`."""
-
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        deployment: Deployment,
-        site: Site,
-        network: Network,
-        key: kms.IKey,
-        removal: RemovalPolicy,
-    ) -> None:
-        super().__init__(scope, id_)
-        recovery = deployment.environment.recovery
-        if recovery is None:
-            raise ConfigurationError(f"{deployment.environment.name} has no recovery region")
-        self.port = POSTGRES_PORT
-        self.identifier = instance_name(deployment, site)
-        self.owner_secret: None = None
-        self.secret = replicated_secret(
-            self, "ApplicationSecret", *APPLICATION_SECRET, deployment=deployment, key=key
-        )
-        self.security_group: ec2.ISecurityGroup = _group(self, "InstanceSecurityGroup", network.vpc)
-        it, source = deployment.environment.database, deployment.primary
-        subnet_group = rds.SubnetGroup(
-            self,
-            "SubnetGroup",
-            description="Data subnets",
-            vpc=network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name=DATA),
-        )
-        parameters = _parameters(self, it.engine_version, recovery.database_connections, removal)
-        # The L2 of a replica wants the source as an object, which another region has not.
-        instance = rds.CfnDBInstance(
-            self,
-            "Resource",
-            db_instance_identifier=self.identifier,
-            source_db_instance_identifier=Stack.of(self).format_arn(
-                service="rds",
-                region=source.region,
-                resource=f"db:{instance_name(deployment, source)}",
-            ),
-            source_region=source.region,
-            db_instance_class=f"db.{recovery.database_instance_class}",
-            # No StorageEncrypted: the replica takes it from its source, with a key of its region.
-            kms_key_id=key.key_arn,
-            storage_type="gp3",
-            max_allocated_storage=it.max_storage,
-            db_parameter_group_name=parameters.bind_to_instance().parameter_group_name,
-            db_subnet_group_name=subnet_group.subnet_group_name,
-            vpc_security_groups=[self.security_group.security_group_id],
-            port=str(self.port),
-            ca_certificate_identifier=rds.CaCertificate.RDS_CA_RSA2048_G1.to_string(),
-            publicly_accessible=False,
-            # Kept while it is a replica, so that it has them once it is the primary.
-            backup_retention_period=it.backup_days,
-            preferred_backup_window=it.backup_window,
-            preferred_maintenance_window=it.maintenance_window,
-            delete_automated_backups=False,
-            copy_tags_to_snapshot=True,
-            auto_minor_version_upgrade=False,
-            enable_performance_insights=True,
-            performance_insights_kms_key_id=key.key_arn,
-            performance_insights_retention_period=7,
-            monitoring_interval=_MONITORING_SECONDS,
-            monitoring_role_arn=monitoring_role(self).role_arn,
-            enable_cloudwatch_logs_exports=list(LOG_EXPORTS),
-            deletion_protection=True,
-        )
-        # RDS takes no final snapshot of a replica.
-        instance.apply_removal_policy(RemovalPolicy.RETAIN)
-        groups = log_groups(
-            self, deployment=deployment, network=network, name=self.identifier, removal=removal
-        )
-        instance.node.add_dependency(*groups)
-        self.host = instance.attr_endpoint_address
-        self.instance = rds.DatabaseInstance.from_database_instance_attributes(
-            self,
-            "Instance",
-            instance_identifier=instance.ref,
-            instance_endpoint_address=self.host,
-            port=self.port,
-            security_groups=[self.security_group],
-        )
-
-    def allow_from(self, peer: ec2.IConnectable, why: str) -> None:
-        _allow(peer, self.security_group, why)
-
-
 def log_groups(
     scope: Construct,
     *,
@@ -288,9 +195,10 @@ def _engine(version: str) -> rds.IInstanceEngine:
     )
 
 
-def _parameters(
+def parameters(
     scope: Construct, version: str, connections: int, removal: RemovalPolicy
 ) -> rds.ParameterGroup:
+    """TLS only, statistics of statements, and no people's data in the log."""
     return rds.ParameterGroup(
         scope,
         "Parameters",
@@ -313,7 +221,8 @@ def _parameters(
     )
 
 
-def _group(scope: Construct, id_: str, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+def security_group(scope: Construct, id_: str, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+    """Nobody is in it, and nothing leads out of it."""
     return ec2.SecurityGroup(
         scope,
         id_,
@@ -323,6 +232,7 @@ def _group(scope: Construct, id_: str, vpc: ec2.IVpc) -> ec2.SecurityGroup:
     )
 
 
-def _allow(peer: ec2.IConnectable, group: ec2.ISecurityGroup, why: str) -> None:
+def allow(peer: ec2.IConnectable, group: ec2.ISecurityGroup, why: str) -> None:
+    """Opens PostgreSQL's port of `group` to `peer`."""
     # From the peer's side, so that the rule belongs to the stack that is deployed later.
     peer.connections.allow_to(group, ec2.Port.tcp(POSTGRES_PORT), why)

@@ -6,8 +6,8 @@ from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
 from cdk.constructs.keys import audit_signing_replica
-from cdk.constructs.postgres import Replica
 from cdk.constructs.redis import Cache
+from cdk.constructs.replica import Replica
 from cdk.constructs.secrets import reference, replicated_secret
 from cdk.stacks.data import SETTINGS_SECRET, SIGNING_KEY_SECRET
 from cdk.stacks.dr_archive import RecoveryArchiveStack
