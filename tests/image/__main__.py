@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.lambda_package import Refused, python_for_lambda
 from tests.image import base, running
 from tests.image.sandbox import Sandbox
 from tests.image.store import Store
+from tests.support.stopwatch import timed
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("buildah", "bwrap", "debootstrap", "setpriv")
@@ -45,10 +43,10 @@ def main() -> int:
 
 def _check(python: Path, folder: Path) -> None:
     store = Store(folder / "store")
-    with _timed(f"base: Debian {base.DEBIAN} and Python of {python}"):
+    with timed(f"image: base: Debian {base.DEBIAN} and Python of {python}"):
         base.make(python, folder / "base")
         store.add_base(folder / "base")
-    with _timed("build"):
+    with timed("image: build"):
         store.build(ROOT, revision=_revision())
     configuration = store.configuration()
     tree = store.mounted()
@@ -68,13 +66,6 @@ def _revision() -> str:
 def _bytes_of(tree: Path) -> int:
     found = base.run("du", "--summarize", "--bytes", "--one-file-system", str(tree))
     return int(found.split()[0])
-
-
-@contextmanager
-def _timed(what: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    print(f"image: {what}: {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import psutil
 
 from handler.local.postgres import LocalPostgres
 from tests.image.sandbox import SECONDS, Sandbox
+from tests.support.server import free_port
 
 HOST = "127.0.0.1"
 BODY = b'{"identifier":"nobody@example.com","password":"a password of nobody"}'
@@ -80,7 +81,7 @@ def _is_as_it_says(sandbox: Sandbox) -> None:
 def _serves_and_drains(
     sandbox: Sandbox, postgres: LocalPostgres, folder: Path, said: Callable[[str], None]
 ) -> None:
-    port = _free_port()
+    port = free_port()
     settings = {
         "ENVIRONMENT": "development",
         "DATABASE_URL": postgres.app_url,
@@ -110,13 +111,6 @@ def _serves_and_drains(
             process.wait(SECONDS)
             if process.returncode != 0:
                 said(log.read_text()[-3000:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_ready(port: int, started: float) -> None:

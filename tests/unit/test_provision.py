@@ -160,16 +160,22 @@ def test_running_it_again_changes_nothing(database: LocalPostgres) -> None:
     assert run(database.superuser_url, rights) == before
 
 
+def as_rds_makes_it(database: LocalPostgres, *, master: str) -> str:
+    """An empty database of a master user, and no other role of ours; gives the superuser's URL."""
+    superuser = database.url(role="postgres", database="postgres")
+    database.drop_database("user_api")
+    for role in ROLES:
+        run(superuser, f"DROP ROLE {role}")
+    run(superuser, f"CREATE ROLE {master} LOGIN CREATEROLE")
+    run(superuser, f"CREATE DATABASE user_api OWNER {master}")
+    return superuser
+
+
 @pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=_label)
 def test_a_master_user_who_is_no_superuser_can_run_it(binaries: Binaries) -> None:
     """RDS gives no superuser, but a master user with CREATEROLE who owns the database."""
     with started_on(binaries) as database:
-        superuser = database.url(role="postgres", database="postgres")
-        database.drop_database("user_api")
-        for role in ROLES:
-            run(superuser, f"DROP ROLE {role}")
-        run(superuser, "CREATE ROLE master LOGIN CREATEROLE")
-        run(superuser, "CREATE DATABASE user_api OWNER master")
+        as_rds_makes_it(database, master="master")
         for _ in range(2):
             run(database.url(role="master", database="user_api"), PROVISION)
         run(database.owner_url, "CREATE TABLE notes (n int); GRANT SELECT ON notes TO user_api_app")
@@ -185,12 +191,7 @@ def test_migrate_provisions_as_the_owner_that_rds_has_made(
 ) -> None:
     """One command from an empty instance to a schema that the service may use."""
     with started_on(binaries) as database:
-        superuser = database.url(role="postgres", database="postgres")
-        database.drop_database("user_api")
-        for role in ROLES:
-            run(superuser, f"DROP ROLE {role}")
-        run(superuser, "CREATE ROLE user_api_owner LOGIN CREATEROLE")
-        run(superuser, "CREATE DATABASE user_api OWNER user_api_owner")
+        superuser = as_rds_makes_it(database, master="user_api_owner")
         monkeypatch.setenv("ENVIRONMENT", "development")
         monkeypatch.setenv("MIGRATION_DATABASE_URL", database.owner_url)
         assert cli.main(["migrate", "--provision", "--revision", "0001"]) == 0

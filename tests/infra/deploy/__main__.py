@@ -6,15 +6,15 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cdk.assembly import EXAMPLE, ROOT, synthesize
 from cdk.config.deployment import EXAMPLE_ACCOUNT, Deployment, read_deployment
 from tests.infra.deploy import remains, state, stubs
 from tests.infra.deploy.account import Account
-from tests.infra.deploy.server import environment, free_port, running
+from tests.infra.deploy.server import environment, running
 from tests.infra.deploy.toolkit import Toolkit, ToolkitError
+from tests.support.server import free_port
+from tests.support.stopwatch import timed
 
 ENVIRONMENTS = ("development", "production")
 _OUT = ROOT / "build/deploy-offline"
@@ -39,7 +39,7 @@ def _play() -> None:
     deployments = [_deployment(name) for name in ENVIRONMENTS]
     templates = {}
     for name in ENVIRONMENTS:
-        with _timed(f"synth {name}"):
+        with timed(f"deploy: synth {name}"):
             stacks = synthesize(name, _OUT / name).stacks
         templates[name] = {each.stack_name: each.template for each in stacks}
     port = free_port()
@@ -53,7 +53,7 @@ def _play() -> None:
         toolkit.run("bootstrap", *targets, seconds=_SECONDS)
         for deployment in deployments:
             _deploy(toolkit, deployment.environment.name)
-            with _timed(f"state of {deployment.environment.name}"):
+            with timed(f"deploy: state of {deployment.environment.name}"):
                 state.check(account, deployment)
         stubs.check(listed)
         for name in ENVIRONMENTS:
@@ -89,13 +89,6 @@ def _deployment(name: str) -> Deployment:
 def _regions(deployment: Deployment) -> list[str]:
     recovery = deployment.recovery
     return [deployment.primary.region] + ([] if recovery is None else [recovery.region])
-
-
-@contextmanager
-def _timed(what: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    print(f"deploy: {what}: {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,13 +38,6 @@ def environment(port: int) -> dict[str, str]:
     return ours
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running(settings: Mapping[str, str], *, port: int, stubs: Path, log: Path) -> Iterator[None]:
     """The server, from when it answers until the block ends, however it ends."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.secretsmanager.models import secretsmanager_backends
 
-from tests.infra.moto_extension.making import Made, Making, client, tags_of
+from tests.infra.moto_extension.making import Made, Making, RecipeError, client, tags_of
 from tests.infra.moto_extension.resources import makes
 
 
@@ -55,7 +55,7 @@ def secret(it: Making) -> Made:
 def attachment(it: Making) -> Made:
     arn, target = it.properties["SecretId"], it.properties["TargetId"]
     if it.properties["TargetType"] != "AWS::RDS::DBInstance":
-        raise NotImplementedError(it.properties["TargetType"])
+        raise RecipeError(f"a secret is attached to {it.properties['TargetType']}")
     database = it.call("rds", "describe_db_instances", DBInstanceIdentifier=target)
     found = database["DBInstances"][0]
     login = json.loads(it.call("secretsmanager", "get_secret_value", SecretId=arn)["SecretString"])
