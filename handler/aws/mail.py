@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from core.lazy import lazy
 from core.ports.messaging import MailFailed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SesRelay:
         named = parse_qs(parts.query).get("configuration_set")
         return cls(parts.netloc, named[0] if named else None, timeout)
 
-    @cached_property
+    @lazy
     def _client(self) -> SESV2Client:
         # Most invocations send no mail, and loading the service's model takes its time.
         deadlines = Config(

@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.domain.requests import RequestContext
 from core.errors import ConfigurationError
+from core.lazy import lazy
 from core.ports.messaging import SuppressionReason
 from core.services.suppressions import Suppressions
 
@@ -52,7 +52,7 @@ class MailEvents:
     url: str
     suppressions: Suppressions
 
-    @cached_property
+    @lazy
     def _client(self) -> SQSClient:
         host = _HOST.fullmatch(urlsplit(self.url).hostname or "")
         return boto3.client("sqs", region_name=host[1] if host else None, config=_DEADLINES)

@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from core.bootstrap import Core
 from core.domain.access import BUILT_IN_ROLES, Permission
 from core.domain.user import UserStatus
+from core.lazy import lazy
 from tests.support.clients import Answer, Client
 from tests.support.endpoints import ENDPOINTS, Access, Endpoint
 from tests.support.people import Person, random_email
@@ -89,11 +89,11 @@ class Cast:
             self._things[key] = Things.of(self, row)
         return self._things[key]
 
-    @cached_property
+    @lazy
     def powerless(self) -> Member:
         return self.staff.holding()
 
-    @cached_property
+    @lazy
     def must_change(self) -> Member:
         member = self.staff.member("admin")
         query(
@@ -103,13 +103,13 @@ class Cast:
         )
         return member
 
-    @cached_property
+    @lazy
     def suspended(self) -> Member:
         member = self.staff.member("admin")
         query(self.url, "UPDATE users SET status = 'suspended' WHERE id = %s", (member.id,))
         return member
 
-    @cached_property
+    @lazy
     def logged_out(self) -> Member:
         member = self.staff.member("admin")
         query(
@@ -119,7 +119,7 @@ class Cast:
         )
         return member
 
-    @cached_property
+    @lazy
     def tables(self) -> list[str]:
         rows = query(self.url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         return sorted({name for (name,) in rows} - TRACES - {"alembic_version"})

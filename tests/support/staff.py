@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from core.bootstrap import Core
 from core.domain.access import ADMIN_ROLE
 from core.domain.requests import RequestContext
 from core.domain.user import NewUser, UserStatus
+from core.lazy import lazy
 from tests.support.people import PASSWORD, LoggedIn, Person, random_email
 from tests.support.storage import new_user, query
 
@@ -44,15 +45,15 @@ class Staff:
         self._core = core
         self._superuser_url = superuser_url
 
-    @cached_property
+    @lazy
     def admin(self) -> Member:
         return self.member(ADMIN_ROLE)
 
-    @cached_property
+    @lazy
     def support(self) -> Member:
         return self.member("support")
 
-    @cached_property
+    @lazy
     def auditor(self) -> Member:
         return self.member("auditor")
 
@@ -114,4 +115,4 @@ class Staff:
 @cache
 def _password_hash(core: Core) -> str:
     # One for all: it is what costs the time.
-    return core.access.hasher.hash(PASSWORD)
+    return core.hasher.hash(PASSWORD).work()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -25,6 +24,7 @@ from core.adapters.postgres.trail import PostgresAudit
 from core.adapters.postgres.users import PostgresUsers
 from core.domain.events import Event
 from core.domain.requests import RequestContext
+from core.lazy import lazy
 from core.ports.runtime import Clock, Ids, Metrics
 
 
@@ -39,61 +39,61 @@ class PostgresStores:
         self._clock = clock
         self._ids = ids
 
-    @cached_property
+    @lazy
     def users(self) -> PostgresUsers:
         return PostgresUsers(self._connection)
 
-    @cached_property
+    @lazy
     def credentials(self) -> PostgresCredentials:
         return PostgresCredentials(self._connection)
 
-    @cached_property
+    @lazy
     def registrations(self) -> PostgresRegistrations:
         return PostgresRegistrations(self._connection)
 
-    @cached_property
+    @lazy
     def codes(self) -> PostgresCodes:
         return PostgresCodes(self._connection)
 
-    @cached_property
+    @lazy
     def sessions(self) -> PostgresSessions:
         return PostgresSessions(self._connection)
 
-    @cached_property
+    @lazy
     def principals(self) -> PostgresPrincipals:
         return PostgresPrincipals(self._connection)
 
-    @cached_property
+    @lazy
     def throttles(self) -> PostgresThrottles:
         return PostgresThrottles(self._connection)
 
-    @cached_property
+    @lazy
     def outbox(self) -> PostgresOutbox:
         return PostgresOutbox(
             self._connection, context=self._context, clock=self._clock, ids=self._ids
         )
 
-    @cached_property
+    @lazy
     def suppressions(self) -> PostgresSuppressions:
         return PostgresSuppressions(self._connection)
 
-    @cached_property
+    @lazy
     def access(self) -> PostgresAccess:
         return PostgresAccess(self._connection)
 
-    @cached_property
+    @lazy
     def erasures(self) -> PostgresErasures:
         return PostgresErasures(self._connection)
 
-    @cached_property
+    @lazy
     def audit(self) -> PostgresAudit:
         return PostgresAudit(self._connection)
 
-    @cached_property
+    @lazy
     def signing_keys(self) -> PostgresSigningKeys:
         return PostgresSigningKeys(self._connection)
 
-    @cached_property
+    @lazy
     def housekeeping(self) -> PostgresHousekeeping:
         return PostgresHousekeeping(self._connection)
 
