@@ -62,9 +62,17 @@ class Unauthenticated(DomainError):
     code = "unauthenticated"
     message = "A valid access token is needed."
 
-    def __init__(self, message: str | None = None, *, token_presented: bool = True) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        token_presented: bool = True,
+        genuine: bool = False,
+    ) -> None:
+        """`genuine` is a token of this service that has expired, or whose session has ended."""
         super().__init__(message)
         self.token_presented = token_presented
+        self.genuine = genuine
 
 
 class InvalidCredentials(DomainError):

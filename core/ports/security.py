@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from core.domain.codes import CodePurpose
+
+T = TypeVar("T")
+
+
+class KeysUnread(Exception):
+    """A token cannot be judged before keys are read from the database."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +26,35 @@ class PasswordCheck:
     rehash: bool
 
 
-class PasswordHasher(Protocol):
-    """Bounded in concurrency; both methods raise Overloaded when no turn comes in time."""
+@dataclass(frozen=True, eq=False)
+class HashJob(Generic[T]):
+    """A hash that is to be computed in its turn; `work` takes milliseconds of a core."""
 
-    def hash(self, password: str) -> str:
-        """A PHC string of a normalised password."""
+    work: Callable[[], T]
+
+
+class PasswordHasher(Protocol):
+    """Makes jobs, and computes few of them at once."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a job may wait for its turn."""
         ...
 
-    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
+    def hash(self, password: str) -> HashJob[str]:
+        """For a PHC string of a normalised password."""
+        ...
+
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
         """With no hash, a dummy is verified, so that unknown accounts cost the same."""
+        ...
+
+    def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
+        """Queues a job. Callers who had few hashes lately come first.
+
+        The future raises Overloaded when the queue is full of jobs of callers who had less. Whoever
+        waits for longer than `patience` cancels it, which works until it has begun.
+        """
         ...
 
 
@@ -63,8 +90,13 @@ class AccessTokens(Protocol):
         """Signs with the active key."""
         ...
 
-    def verify(self, token: str) -> AccessClaims:
-        """Raises Unauthenticated, whatever is wrong (RFC 8725, RFC 9068 section 4)."""
+    def verify(self, token: str, *, may_read: bool = True) -> AccessClaims:
+        """The claims of a token (RFC 8725, RFC 9068 section 4).
+
+        Raises:
+            Unauthenticated: whatever is wrong.
+            KeysUnread: without `may_read`, where keys have to be read first.
+        """
         ...
 
     def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:

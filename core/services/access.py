@@ -17,6 +17,7 @@ from core.domain.user import NewUser, UserStatus
 from core.ports.runtime import Clock, Ids
 from core.ports.security import PasswordHasher
 from core.ports.storage import Storage
+from core.services.stepwise import Steps, computed, stepwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,10 @@ class Access:
     clock: Clock
     ids: Ids
 
+    @stepwise
     def create_admin(
         self, context: RequestContext, *, email: str, username: str | None, password: str | None
-    ) -> tuple[UUID, str | None]:
+    ) -> Steps[tuple[UUID, str | None]]:
         """Creates a verified, active user with the role admin.
 
         Returns:
@@ -46,7 +48,7 @@ class Access:
             min_length=self.settings.password_min_length,
             personal=(email, username),
         )
-        password_hash = self.hasher.hash(chosen)
+        password_hash = yield from computed(self.hasher.hash(chosen))
         now = self.clock.now()
         user_id = self.ids.new()
         with self.storage.write(context) as uow:

@@ -30,6 +30,7 @@ from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
+from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling
 
 
@@ -45,6 +46,7 @@ class Accounts:
     clock: Clock
     ids: Ids
 
+    @stepwise
     def register(
         self,
         context: RequestContext,
@@ -53,7 +55,7 @@ class Accounts:
         password: str,
         username: str | None,
         profile: Mapping[str, object],
-    ) -> None:
+    ) -> Steps[None]:
         """Keeps a pending sign-up and has a mail sent.
 
         Known and unknown addresses run the same statements: whether the address gets a link or a
@@ -69,7 +71,7 @@ class Accounts:
         password = check_new_password(
             password, min_length=self.settings.password_min_length, personal=(email, username)
         )
-        password_hash = self.hasher.hash(password)
+        password_hash = yield from computed(self.hasher.hash(password))
         now = self.clock.now()
         expires_at = now + self.settings.registration_lifetime
         registration = PendingRegistration(

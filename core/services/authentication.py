@@ -23,9 +23,10 @@ from core.errors import (
 )
 from core.ports.account_stores import AccountKind, LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
-from core.ports.security import AccessTokens, PasswordHasher
+from core.ports.security import AccessClaims, AccessTokens, PasswordHasher
 from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
+from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, refusal
 from core.services.tokens import TokenIssuer
 
@@ -44,13 +45,24 @@ class Authentication:
     ids: Ids
 
     def authenticate(self, access_token: str) -> Principal:
-        """Verifies the token, then reads session, user, permissions and recovery epoch in one
-        statement.
+        """Whose token it is. Raises Unauthenticated."""
+        return self.principal(self.claims(access_token))
+
+    def claims(self, access_token: str, *, may_read: bool = True) -> AccessClaims:
+        """Verifies the token, without a statement unless keys have to be read.
 
         Raises:
             Unauthenticated
+            KeysUnread: they have to be read, without `may_read`.
         """
-        claims = self.access_tokens.verify(access_token)
+        return self.access_tokens.verify(access_token, may_read=may_read)
+
+    def principal(self, claims: AccessClaims) -> Principal:
+        """Reads session, user, permissions and recovery epoch in one statement.
+
+        Raises:
+            Unauthenticated: the session or the user is not there any more.
+        """
         with self.storage.read() as stores:
             principal = stores.principals.principal(
                 claims.session_id,
@@ -60,13 +72,14 @@ class Authentication:
                 now=self.clock.now(),
             )
         if principal is None:
-            raise Unauthenticated
+            raise Unauthenticated(genuine=True)
         return principal
 
-    def login(self, context: RequestContext, *, identifier: str, password: str) -> Tokens:
-        """Password login by email or username.
+    @stepwise
+    def login(self, context: RequestContext, *, identifier: str, password: str) -> Steps[Tokens]:
+        """Password login by email or username: admitted, checked, finished.
 
-        Two commits: no connection is held while the hash is computed.
+        Two commits: neither a connection nor a thread is held while the hash is computed.
 
         Raises:
             InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
@@ -79,28 +92,31 @@ class Authentication:
         self._refuse_again(context, typed_name)
         with self.throttling.turns.taking() as take:
             candidate, buckets = self._admit(context, take, email=email, username=username)
-            known, new_hash = self._check(context, candidate, password)
+            known, new_hash = yield from self._check(context, candidate, password)
         tokens = self._open_session(context, known, buckets, new_hash)
         self.throttling.refusals.drop(typed_name, context)
         return tokens
 
     def _check(
         self, context: RequestContext, candidate: LoginCandidate | None, password: str
-    ) -> tuple[LoginCandidate, str | None]:
+    ) -> Steps[tuple[LoginCandidate, str | None]]:
         """The candidate whose password it is, and the hash that has to replace an old one."""
         # What is longer than any password could be is cut: it cannot match, at the same cost.
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
-        check = self.hasher.verify(candidate.password_hash if candidate else None, typed)
+        stored = candidate.password_hash if candidate else None
+        check = yield from computed(self.hasher.verify(stored, typed))
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
-            sign_up = self.hasher.verify(candidate.sign_up_hash if candidate else None, typed)
+            stored = candidate.sign_up_hash if candidate else None
+            sign_up = yield from computed(self.hasher.verify(stored, typed))
             refused = EmailNotVerified if sign_up.matches else InvalidCredentials
             self._record_failure(context, candidate, refused)
             raise refused
         if not candidate.email_verified:
             self._record_failure(context, candidate, EmailNotVerified)
             raise EmailNotVerified
-        return candidate, self.hasher.hash(typed) if check.rehash else None
+        new_hash = (yield from computed(self.hasher.hash(typed))) if check.rehash else None
+        return candidate, new_hash
 
     def _refuse_again(self, context: RequestContext, typed_name: str) -> None:
         """Before any statement, as long as the last refusal holds."""
@@ -213,8 +229,9 @@ class Authentication:
             self._note_surplus(uow, user_id, uow.sessions.insert(session))
             uow.users.record_login(user_id, now=now)
             uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
-            # Only this address's failures are forgiven: strangers go on being counted together.
-            uow.throttles.clear([buckets[0].key])
+            # This address's failures are forgiven. Strangers go on being counted together, without
+            # this login: one more or less of them would tell that there is an account.
+            uow.throttles.forgive(buckets[0], returned=buckets[1:])
             tokens = self.issuer.tokens(uow, session, now=now)
             if tokens is None:
                 raise InvalidCredentials

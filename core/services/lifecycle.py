@@ -23,6 +23,7 @@ from core.ports.runtime import Clock
 from core.ports.security import PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
 from core.services.guards import Precondition, administered
+from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, charge_mail
 
 _OPEN = (UserStatus.PENDING, UserStatus.ACTIVE)
@@ -144,6 +145,7 @@ class Lifecycle:
             uow.commit(due_at)
         return due_at
 
+    @stepwise
     def force_password_reset(
         self,
         context: RequestContext,
@@ -151,7 +153,7 @@ class Lifecycle:
         user_id: UUID,
         *,
         precondition: Precondition,
-    ) -> User:
+    ) -> Steps[User]:
         """Ends password and sessions at once; a mail says where to choose a new password.
 
         Raises:
@@ -160,7 +162,7 @@ class Lifecycle:
         """
         principal.require(Permission.USERS_SUSPEND)
         # Nobody knows it. A marker in its place would be a case of its own for each login.
-        unknown = self.hasher.hash(secrets.token_urlsafe(32))
+        unknown = yield from computed(self.hasher.hash(secrets.token_urlsafe(32)))
         now = self.clock.now()
         reason = RevokeReason.PASSWORD_RESET_FORCED
         with self._administered(context, principal, user_id, precondition) as (uow, user):

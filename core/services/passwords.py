@@ -19,6 +19,7 @@ from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
+from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, refusal
 
 # What a user has to be who uses such a code: an invitation is no use to whoever accepted one.
@@ -65,7 +66,8 @@ class Passwords:
             uow.record(Event(type=EventType.PASSWORD_RESET_REQUESTED, actor=None, subject=None))
             uow.commit()
 
-    def reset(self, context: RequestContext, *, code: str, password: str) -> None:
+    @stepwise
+    def reset(self, context: RequestContext, *, code: str, password: str) -> Steps[None]:
         """Sets a new password with a code from a mail, which also proves the address, and ends
         every session. With the code of an invitation, the user becomes active.
 
@@ -77,7 +79,7 @@ class Passwords:
         password = check_new_password(password, min_length=minimum, personal=())
         digest = self.codes.digest(code)
         self._refuse_unknown(context, digest)
-        password_hash = self.hasher.hash(password)
+        password_hash = yield from computed(self.hasher.hash(password))
         now = self.clock.now()
         with self.storage.write(context) as uow:
             holder = uow.codes.holder(digest, _REPLACES_PASSWORD)
@@ -99,8 +101,9 @@ class Passwords:
                     user.id, {"status": UserStatus.ACTIVE}, expected_version=None, now=now
                 )
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
-            # Whoever reads the mailbox is the owner: strangers' guesses count no longer.
-            uow.throttles.clear([self.throttling.strangers(str(user.id)).key])
+            # Whoever reads the mailbox is the owner, who may go on from here whatever strangers
+            # guessed. To forgive those would tell them that there is an account.
+            uow.credentials.remember_address(user.id, self.throttling.address_key(context), now=now)
             details: dict[str, object] = {"purpose": redeemed.purpose}
             uow.record(
                 Event(
@@ -118,9 +121,10 @@ class Passwords:
             # An answer that was kept under an idempotency key outlives its code.
             raise InvalidCode
 
+    @stepwise
     def change(
         self, context: RequestContext, principal: Principal, *, current: str, new: str
-    ) -> None:
+    ) -> Steps[None]:
         """Changes one's own password and ends every session, this one included.
 
         Raises:
@@ -137,26 +141,26 @@ class Passwords:
         refused = self.throttling.refusals.find(str(user.id), context, now=self.clock.now())
         if refused:
             raise refused
-        stored_hash, own_bucket = self._admit(context, user)
-        if not self.hasher.verify(stored_hash, normalise_password(current)).matches:
+        stored_hash, buckets = self._admit(context, user)
+        check = yield from computed(self.hasher.verify(stored_hash, normalise_password(current)))
+        if not check.matches:
             self._record_failure(context, user)
             raise InvalidInput.at("/current_password", "is wrong")
         if new == normalise_password(current):
             raise InvalidInput.at("/new_password", "must differ from the current one")
-        password_hash = self.hasher.hash(new)
+        password_hash = yield from computed(self.hasher.hash(new))
         with self.storage.write(context) as uow:
             # The credential's row is locked first, as a login does; else the two could deadlock.
             if uow.credentials.password_hash(user.id) != stored_hash:
                 raise InvalidInput.at("/current_password", "is wrong")
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
-            # As after a login: strangers go on being counted together.
-            uow.throttles.clear([own_bucket.key])
+            uow.throttles.forgive(buckets[0], returned=buckets[1:])  # as after a login
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
             uow.commit()
 
-    def _admit(self, context: RequestContext, user: User) -> tuple[str | None, Bucket]:
-        """The stored hash, and the bucket of this address. Charged as a login is: a stolen token
-        must not give more guesses than no token."""
+    def _admit(self, context: RequestContext, user: User) -> tuple[str | None, tuple[Bucket, ...]]:
+        """The stored hash, and what was charged, as a login is: a stolen token must not give more
+        guesses than no token."""
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -172,7 +176,7 @@ class Passwords:
         if exceeded:
             self.throttling.refusals.keep(str(user.id), context, exceeded, now=now)
             raise refusal(exceeded, now=now)
-        return candidate.password_hash if candidate else None, guesses[0]
+        return candidate.password_hash if candidate else None, guesses
 
     def _record_failure(self, context: RequestContext, user: User) -> None:
         with self.storage.write(context) as uow:

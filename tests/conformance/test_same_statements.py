@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from core.bootstrap import build_core
 from core.config import Settings
-from core.ports.security import PasswordCheck, PasswordHasher
+from core.ports.security import HashJob
 from handler.http.app import Application, create_app
 from tests.support.environment import service_environment
+from tests.support.hashers import InlineHasher
 from tests.support.http_accounts import bearer
 from tests.support.http_probe import Headers, Reply, answer_json
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import query
 from tests.support.wire import Wire
+
+T = TypeVar("T")
 
 WRONG = "this is not the password"
 MERGE_PATCH = [("content-type", "application/merge-patch+json")]
@@ -34,19 +39,14 @@ _VALUE = re.compile(r"E?'(?:[^']|'')*'(?:::\w+)?|\b(?:NULL|\d+)\b")
 
 
 @dataclass
-class CountedHasher:
-    """Implements PasswordHasher by another one, and counts what it is asked for."""
+class CountedHasher(InlineHasher):
+    """Counts what it computes."""
 
-    real: PasswordHasher
     hashes: int = 0
 
-    def hash(self, password: str) -> str:
+    def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
         self.hashes += 1
-        return self.real.hash(password)
-
-    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
-        self.hashes += 1
-        return self.real.verify(password_hash, password)
+        return super().submit(job, caller=caller)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,7 @@ def service(database_url: str, mail_folder: Path) -> Iterator[Service]:
         with closing(core):
             core = replace(
                 core,
+                hasher=hasher,
                 accounts=replace(core.accounts, hasher=hasher),
                 authentication=replace(core.authentication, hasher=hasher),
                 passwords=replace(core.passwords, hasher=hasher),

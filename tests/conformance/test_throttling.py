@@ -15,8 +15,9 @@ from core.bootstrap import Core
 from core.domain.requests import RequestContext
 from core.domain.session import Tokens
 from core.errors import InvalidCredentials, TooManyRequests
-from core.ports.security import PasswordCheck, PasswordHasher
+from core.ports.security import HashJob, PasswordCheck
 from tests.support.clients import Client, random_address
+from tests.support.hashers import InlineHasher
 from tests.support.people import PASSWORD, People, random_email
 
 WRONG = "this is not the password"
@@ -210,23 +211,24 @@ def test_a_success_forgets_what_was_refused_meanwhile(core: Core, email: str) ->
 
 
 @dataclass
-class Held:
-    """Implements PasswordHasher by another one; each comparison waits to be let go on."""
+class Held(InlineHasher):
+    """Each comparison waits to be let go on."""
 
-    real: PasswordHasher
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     go_on: threading.Event = field(default_factory=threading.Event)
     hashes: int = 0
 
-    def hash(self, password: str) -> str:
-        return self.real.hash(password)
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
+        compare = self.real.verify(password_hash, password)
 
-    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
-        self.hashes += 1
-        self.begun.release()
-        if not self.go_on.wait(10):
-            raise TimeoutError
-        return self.real.verify(password_hash, password)
+        def work() -> PasswordCheck:
+            self.hashes += 1
+            self.begun.release()
+            if not self.go_on.wait(10):
+                raise TimeoutError
+            return compare.work()
+
+        return HashJob(work)
 
 
 def test_strangers_at_one_account_hash_two_at_once_and_the_owner_beside_them(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -21,8 +21,9 @@ from core.errors import (
     Unauthenticated,
     VersionMismatch,
 )
-from core.ports.security import PasswordCheck, PasswordHasher
+from core.ports.security import HashJob, PasswordCheck, PasswordHasher
 from tests.support.clients import random_address
+from tests.support.hashers import InlineHasher
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import new_session, query
@@ -62,20 +63,22 @@ def guess(core: Core, email: str, context: RequestContext | None = None) -> None
         log_in(core, email, WRONG, context)
 
 
-@dataclass
-class Interrupted:
-    """Implements PasswordHasher by another one; `meanwhile` happens behind each comparison."""
+class Interrupted(InlineHasher):
+    """`meanwhile` happens behind each comparison."""
 
-    real: PasswordHasher
-    meanwhile: Callable[[], None]
+    def __init__(self, real: PasswordHasher, meanwhile: Callable[[], None]) -> None:
+        super().__init__(real)
+        self._meanwhile = meanwhile
 
-    def hash(self, password: str) -> str:
-        return self.real.hash(password)
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
+        compare = self.real.verify(password_hash, password)
 
-    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
-        check = self.real.verify(password_hash, password)
-        self.meanwhile()
-        return check
+        def work() -> PasswordCheck:
+            check = compare.work()
+            self._meanwhile()
+            return check
+
+        return HashJob(work)
 
 
 def test_a_login_with_a_password_that_changes_meanwhile_is_refused(core: Core, email: str) -> None:

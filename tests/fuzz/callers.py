@@ -51,7 +51,7 @@ class Caller:
         core = self.core
         now, user_id = core.clock.now(), core.ids.new()
         address = EmailAddress.parse(email)
-        password_hash = core.access.hasher.hash(PASSWORD)
+        password_hash = core.hasher.hash(PASSWORD).work()
         with core.storage.write(_CONTEXT) as uow:
             uow.users.insert(
                 NewUser(

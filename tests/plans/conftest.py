@@ -33,7 +33,7 @@ def populated_url(postgres: LocalPostgres) -> str:
     upgrade(postgres.url(role=OWNER, database=DATABASE))
     url = postgres.url(role=SUPERUSER, database=DATABASE)
     settings = Settings.from_environ(service_environment("postgresql://", Path("/")))
-    hashed = build_core(settings).access.hasher.hash(PASSWORD)
+    hashed = build_core(settings).hasher.hash(PASSWORD).work()
     with closing(psycopg2.connect(url)) as connection:
         with connection, connection.cursor() as cursor:
             cursor.execute(POPULATION.read_text(encoding="utf-8"), {"password_hash": hashed})

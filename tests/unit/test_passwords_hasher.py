@@ -16,6 +16,8 @@ from core.adapters.crypto.passwords import Argon2Hasher
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
 from core.errors import Overloaded
+from core.ports.security import HashJob
+from tests.support.hashers import Waiting
 
 PASSWORD = "correct horse battery staple"
 
@@ -27,13 +29,15 @@ def hasher(
     concurrency: int = 2,
     queue_timeout: float = 5,
     metrics: PrometheusMetrics | None = None,
-) -> Argon2Hasher:
-    return Argon2Hasher(
-        memory_kib=memory_kib,
-        iterations=iterations,
-        concurrency=concurrency,
-        queue_timeout=queue_timeout,
-        metrics=metrics or PrometheusMetrics(version="1.2.3"),
+) -> Waiting:
+    return Waiting(
+        Argon2Hasher(
+            memory_kib=memory_kib,
+            iterations=iterations,
+            concurrency=concurrency,
+            queue_timeout=queue_timeout,
+            metrics=metrics or PrometheusMetrics(version="1.2.3"),
+        )
     )
 
 
@@ -47,7 +51,7 @@ def told(metrics: PrometheusMetrics) -> tuple[int, int]:
     )
 
 
-def work(low: Argon2Hasher, stored: str | None) -> float:
+def work(low: Waiting, stored: str | None) -> float:
     """Seconds of this process's processor time, which others do not lengthen much."""
     began = time.process_time()
     low.verify(stored, PASSWORD)
@@ -170,15 +174,11 @@ def test_a_hash_with_other_parameters_asks_to_be_renewed() -> None:
 class Slot:
     """Keeps a hasher busy until it is told to stop."""
 
-    def __init__(self, busy: Argon2Hasher) -> None:
+    def __init__(self, busy: Waiting) -> None:
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(1)
         self._started = threading.Event()
-        self._work = self._pool.submit(self._run, busy)
+        self._work = busy.hasher.submit(HashJob(self._hold), caller="a slot")
         assert self._started.wait(5)
-
-    def _run(self, busy: Argon2Hasher) -> None:
-        assert busy._in_turn(self._hold)
 
     def _hold(self) -> bool:
         self._started.set()
@@ -186,8 +186,7 @@ class Slot:
 
     def stop(self) -> None:
         self._stop.set()
-        self._work.result(20)
-        self._pool.shutdown()
+        assert self._work.result(20)
 
 
 def test_hashes_beyond_the_bound_are_turned_away_in_time() -> None:
@@ -211,7 +210,7 @@ def test_a_turn_that_comes_free_is_taken() -> None:
     busy = hasher(concurrency=1, queue_timeout=10)
     slot = Slot(busy)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(busy.hash, PASSWORD)
+        waiting = pool.submit(lambda: busy.hash(PASSWORD))
         slot.stop()
         assert busy.verify(waiting.result(10), PASSWORD).matches
 

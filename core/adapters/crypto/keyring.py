@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from core.adapters.crypto.signing_keys import OpenedKey, open_signing_key
 from core.errors import Unavailable
 from core.ports.runtime import Clock
-from core.ports.security import Sealer
+from core.ports.security import KeysUnread, Sealer
 from core.ports.storage import SigningKey
 
 logger = logging.getLogger(__name__)
@@ -70,13 +70,16 @@ class KeyRing:
             raise Unavailable
         return key
 
-    def get(self, kid: str) -> OpenedKey | None:
+    def get(self, kid: str, *, may_read: bool = True) -> OpenedKey | None:
         """A key to verify with; None when it is unknown or retired.
 
-        Raises Unavailable when no key could be read yet, because then nobody can say what is
-        unknown.
+        Raises:
+            Unavailable: no key could be read yet, so it cannot be said what is unknown.
+            KeysUnread: keys have to be read first, without `may_read`.
         """
         now = self._clock.now()
+        if not may_read and self._would_read(kid, now):
+            raise KeysUnread
         key = self._current(now).keys.get(kid) or self._reread(now).keys.get(kid)
         return key if key is not None and _usable(key, now) else None
 
@@ -84,6 +87,15 @@ class KeyRing:
         """All keys that verifiers have to know, by kid."""
         now = self._clock.now()
         return [key for _, key in sorted(self._current(now).keys.items()) if _usable(key, now)]
+
+    def _would_read(self, kid: str, now: datetime) -> bool:
+        snapshot = self._snapshot
+        if not snapshot.worth_a_read(now):
+            return False
+        if kid not in snapshot.keys:
+            return True
+        # While another thread reads, this one goes on with what there is.
+        return _older(snapshot.read_at, now, REFRESH_EVERY) and not self._reading.locked()
 
     def _current(self, now: datetime) -> _Snapshot:
         snapshot = self._snapshot

@@ -1,21 +1,19 @@
-"""Password hashes: Argon2id, with a bound on how many are computed at once."""
+"""Password hashes: Argon2id."""
 
 from __future__ import annotations
 
 import base64
-import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from core.errors import Overloaded
+from core.adapters.crypto.hash_queue import HashQueue
 from core.ports.runtime import Metrics
-from core.ports.security import PasswordCheck
+from core.ports.security import HashJob, PasswordCheck
 
 T = TypeVar("T")
 
@@ -30,15 +28,11 @@ _MAX_ITERATIONS = 20
 class Argon2Hasher:
     """Implements PasswordHasher by Argon2id (RFC 9106; OWASP: 19 MiB, t=2, p=1).
 
-    Hashes run in threads of their own. The allocator keeps the memory of a hash for the thread that
-    had it, and so the process keeps that of a few threads and not of every one that answers
-    requests.
-
     Args:
         memory_kib: memory of one hash in KiB.
         iterations: passes over it.
         concurrency: hashes at once, as each of them holds its memory and a core.
-        queue_timeout: seconds that one may wait for its turn before Overloaded is raised.
+        queue_timeout: seconds that one may wait for its turn.
         metrics: is told of every one that is computed or waits.
     """
 
@@ -59,18 +53,24 @@ class Argon2Hasher:
             salt_len=_SALT_BYTES,
         )
         self._dummy = _unmatchable_hash(memory_kib=memory_kib, iterations=iterations)
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="hash")
-        self._queue_timeout = queue_timeout
-        self._metrics = metrics
+        self._queue = HashQueue(concurrency=concurrency, metrics=metrics)
+        self.patience = queue_timeout
 
-    def hash(self, password: str) -> str:
-        return self._in_turn(lambda: self._argon2.hash(_encode(password)))
+    def hash(self, password: str) -> HashJob[str]:
+        return HashJob(lambda: self._argon2.hash(_encode(password)))
 
-    def verify(self, password_hash: str | None, password: str) -> PasswordCheck:
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
         stored = password_hash or self._dummy
-        matches = self._in_turn(lambda: self._matches(stored, _encode(password)))
-        rehash = matches and self._argon2.check_needs_rehash(stored)
-        return PasswordCheck(matches=matches, rehash=rehash)
+
+        def check() -> PasswordCheck:
+            matches = self._matches(stored, _encode(password))
+            rehash = matches and self._argon2.check_needs_rehash(stored)
+            return PasswordCheck(matches=matches, rehash=rehash)
+
+        return HashJob(check)
+
+    def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
+        return self._queue.submit(job.work, caller=caller)
 
     def _matches(self, stored: str, secret: bytes) -> bool:
         try:
@@ -83,20 +83,6 @@ class Argon2Hasher:
             with suppress(VerifyMismatchError):
                 self._argon2.verify(self._dummy, secret)
             return False
-
-    def _in_turn(self, work: Callable[[], T]) -> T:
-        # First, or it could be seen at work before it was counted.
-        self._metrics.hashing_started()
-        future = self._threads.submit(work)
-        try:
-            return future.result(self._queue_timeout)
-        except TimeoutError:
-            if future.cancel():
-                raise Overloaded(retry_after=math.ceil(self._queue_timeout)) from None
-            # It has begun, and takes milliseconds.
-            return future.result()
-        finally:
-            self._metrics.hashing_finished(computed=not future.cancelled())
 
 
 def _encode(password: str) -> bytes:

@@ -74,26 +74,27 @@ class Es256AccessTokens:
             headers={"typ": TOKEN_TYPE, "kid": key.kid},
         )
 
-    def verify(self, token: str) -> AccessClaims:
+    def verify(self, token: str, *, may_read: bool = True) -> AccessClaims:
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             raise Unauthenticated
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         try:
-            kid, claims = known if known is not None else self._verify_anew(token)
+            kid, claims = known or self._verify_anew(token, may_read=may_read)
         except (ValueError, InvalidTokenError):
             raise Unauthenticated from None
-        if self._keys.get(kid) is None or not self._rules.in_time(claims, self._clock.now()):
-            raise Unauthenticated
+        key = self._keys.get(kid, may_read=may_read)
+        if key is None or not self._rules.in_time(claims, self._clock.now()):
+            raise Unauthenticated(genuine=True)
         self._verified.put(digest, (kid, claims))
         return claims
 
     def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         return {"keys": [key.public_jwk for key in self._keys.published()]}
 
-    def _verify_anew(self, token: str) -> tuple[str, AccessClaims]:
+    def _verify_anew(self, token: str, *, may_read: bool) -> tuple[str, AccessClaims]:
         kid = _kid_of(token)
-        key = self._keys.get(kid)
+        key = self._keys.get(kid, may_read=may_read)
         if key is None:
             raise ValueError("unknown key")
         payload = self._jws.decode(token, key.public, algorithms=[ALGORITHM])

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     LargeBinary,
+    and_,
     bindparam,
     case,
     column,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     literal,
     select,
     union_all,
+    update,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
@@ -42,7 +44,7 @@ _asked = (
     .render_derived(name="asked")
 )
 # Read and not locked: all who guess at one account meet in one row, and would wait for each other's
-# commits. That it is full stays true until its window ends.
+# commits. That it is full stays true until its window ends, or one that is charged succeeds.
 _full = (
     select(throttles.c.key, throttles.c.failures, throttles.c.expires_at, _asked.c.place)
     .join(_asked, throttles.c.key == _asked.c.key)
@@ -73,8 +75,29 @@ _counts = union_all(
     select(_charged.c.key, _charged.c.failures, _charged.c.expires_at, literal(True)),
 ).subquery("counts")
 _CHARGE = select(_counts.c.key, _counts.c.failures, _counts.c.expires_at, _counts.c.charged)
-_CLEAR = delete(throttles).where(
-    throttles.c.key == func.any(bindparam("keys", type_=ARRAY(LargeBinary)))
+_one_less = and_(
+    throttles.c.key == func.any(bindparam("returned", type_=ARRAY(LargeBinary))),
+    throttles.c.failures > 1,
+)
+# Locked in the order in which they are charged.
+_forgiven = (
+    select(throttles.c.key, _one_less.label("stays"))
+    .where(throttles.c.key == func.any(bindparam("keys", type_=ARRAY(LargeBinary))))
+    .order_by(throttles.c.key)
+    .with_for_update()
+    .cte("forgiven")
+)
+_gone = (
+    delete(throttles)
+    .where(throttles.c.key == _forgiven.c.key, ~_forgiven.c.stays)
+    .returning(throttles.c.key)
+    .cte("gone")
+)
+_FORGIVE = (
+    update(throttles)
+    .values(failures=throttles.c.failures - 1)
+    .where(throttles.c.key == _forgiven.c.key, _forgiven.c.stays)
+    .add_cte(_gone)
 )
 
 
@@ -103,5 +126,6 @@ class PostgresThrottles:
                 return Exceeded(bucket=bucket, ends=ends, first=first)
         return None
 
-    def clear(self, keys: Sequence[bytes]) -> None:
-        self._connection.execute(_CLEAR, {"keys": sorted(keys)})
+    def forgive(self, cleared: Bucket, *, returned: Sequence[Bucket] = ()) -> None:
+        back = [bucket.key for bucket in returned]
+        self._connection.execute(_FORGIVE, {"keys": [cleared.key, *back], "returned": back})

@@ -1,0 +1,91 @@
+"""The threads that compute hashes, and the line before them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from core.domain.fairness import FairLine, RecentUse
+from core.errors import Overloaded
+from core.ports.runtime import Metrics
+
+T = TypeVar("T")
+
+LONGEST_LINE = 256
+_NICENESS = 10
+_USUAL_SECONDS = 0.05
+
+
+class HashQueue:
+    """Computes `concurrency` jobs at once, those of callers who had least first.
+
+    The threads are its own: the allocator keeps the memory of a hash for the thread that had it.
+    On Linux they are also less urgent than the others to the scheduler, as a hash that comes later
+    by the time of a few requests is not noticed, and requests that wait for hashes are.
+
+    Args:
+        concurrency: hashes at once, as each of them holds its memory and a core.
+        metrics: is told of each job that is computed or waits.
+    """
+
+    def __init__(self, *, concurrency: int, metrics: Metrics) -> None:
+        self._threads = ThreadPoolExecutor(
+            concurrency, thread_name_prefix="hash", initializer=_be_less_urgent
+        )
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._use = RecentUse()
+        self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
+        self._work: dict[Future[Any], tuple[Callable[[], Any], str]] = {}
+
+    def submit(self, work: Callable[[], T], *, caller: str) -> Future[T]:
+        """Queues `work`; the future raises Overloaded when there was no room for it."""
+        future: Future[T] = Future()
+        # First, or it could be seen at work before it was counted.
+        self._metrics.hashing_started()
+        with self._lock:
+            # What is asked for counts too, or a caller's many jobs would all come first.
+            self._use.add(caller, _USUAL_SECONDS)
+            self._work[future] = (work, caller)
+            displaced = self._line.join(future, caller)
+            if displaced is not None:
+                del self._work[displaced]
+        future.add_done_callback(self._ended)
+        if displaced is not None and displaced.set_running_or_notify_cancel():
+            displaced.set_exception(Overloaded(retry_after=1))
+        self._threads.submit(self._compute_next)
+        return future
+
+    def _compute_next(self) -> None:
+        with self._lock:
+            future = self._line.next()
+            work, caller = self._work.pop(future) if future is not None else (None, "")
+        if future is None or work is None or not future.set_running_or_notify_cancel():
+            return
+        started = time.monotonic()
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  its waiter's to handle
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        with self._lock:
+            self._use.add(caller, time.monotonic() - started - _USUAL_SECONDS)
+
+    def _ended(self, future: Future[Any]) -> None:
+        with self._lock:
+            if self._line.leave(future):
+                del self._work[future]
+        computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
+        self._metrics.hashing_finished(computed=computed)
+
+
+def _be_less_urgent() -> None:
+    if sys.platform == "linux":
+        # Of this thread alone: Linux keeps a nice value for each (sched(7), "The nice value").
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,104 @@
+"""Whose turn it is, where more want a shared resource than it can serve.
+
+Callers are served in the order of how little they had lately, and not in the order in which they
+came: a queue that many requests of few callers fill keeps nobody else waiting behind all of them.
+The idea is that of the least attained service first policy in scheduling.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+HALF_LIFE = 10.0
+"""Seconds after which half of what a caller had is forgotten."""
+
+_MOST_CALLERS = 10_000
+
+
+class RecentUse:
+    """Seconds of a resource that each caller had, the older ones counting for less.
+
+    It remembers the last 10,000 callers. Not safe for threads.
+
+    Args:
+        seconds: a monotonic clock.
+    """
+
+    def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def add(self, caller: str, amount: float) -> None:
+        """Counts `amount` seconds; a negative amount takes back what was counted too much."""
+        self._used[caller] = (max(0.0, self.of(caller) + amount), self._seconds())
+        self._used.move_to_end(caller)
+        if len(self._used) > _MOST_CALLERS:
+            self._used.popitem(last=False)
+
+    def of(self, caller: str) -> float:
+        """What is left of it by now, in seconds."""
+        return self.at(self._seconds(), caller)
+
+    def at(self, moment: float, caller: str) -> float:
+        """What is left of it at a moment of the clock."""
+        amount, since = self._used.get(caller, (0.0, moment))
+        return amount * math.exp2((since - moment) / HALF_LIFE)
+
+    def now(self) -> float:
+        """The moment, for `at`."""
+        return self._seconds()
+
+
+class FairLine(Generic[T]):
+    """Waiting items, each of one caller. Not safe for threads.
+
+    Args:
+        most: how many may wait.
+        use: what the callers had.
+    """
+
+    def __init__(self, *, most: int, use: RecentUse) -> None:
+        self._most = most
+        self._use = use
+        self._waiting: dict[T, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self, item: T, caller: str) -> T | None:
+        """Takes `item` in.
+
+        Returns:
+            The item that has to leave when there is no room: that of the caller who had most, which
+            may be the new one.
+        """
+        self._waiting[item] = caller
+        if len(self._waiting) <= self._most:
+            return None
+        # Of equals the last one.
+        dearest = max(reversed(self._waiting), key=self._had())
+        del self._waiting[dearest]
+        return dearest
+
+    def next(self) -> T | None:
+        """Takes out the item of the caller who had least, of equals the first one."""
+        if not self._waiting:
+            return None
+        chosen = min(self._waiting, key=self._had())
+        del self._waiting[chosen]
+        return chosen
+
+    def leave(self, item: T) -> bool:
+        """Takes `item` out; False when it was out before."""
+        return self._waiting.pop(item, None) is not None
+
+    def _had(self) -> Callable[[T], float]:
+        # All at one moment, or the one who is looked at last would have less than an equal.
+        moment = self._use.now()
+        return lambda item: self._use.at(moment, self._waiting[item])

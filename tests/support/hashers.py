@@ -1,0 +1,50 @@
+"""Password hashers that let a test see or steer what is computed."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from core.ports.security import HashJob, PasswordCheck, PasswordHasher
+from core.services.stepwise import Steps, computed, stepwise
+
+T = TypeVar("T")
+
+
+@dataclass
+class InlineHasher:
+    """Implements PasswordHasher by another one; each job is computed by the thread that submits
+    it."""
+
+    real: PasswordHasher
+    patience: float = 10.0
+
+    def hash(self, password: str) -> HashJob[str]:
+        return self.real.hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
+        return self.real.verify(password_hash, password)
+
+    def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(job.work())
+        except Exception as error:  # noqa: BLE001  its waiter's to handle
+            future.set_exception(error)
+        return future
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A hasher as a use case without an event loop meets it: its caller waits for each hash."""
+
+    hasher: PasswordHasher
+
+    @stepwise
+    def hash(self, password: str) -> Steps[str]:
+        return (yield from computed(self.hasher.hash(password)))
+
+    @stepwise
+    def verify(self, password_hash: str | None, password: str) -> Steps[PasswordCheck]:
+        return (yield from computed(self.hasher.verify(password_hash, password)))
