@@ -28,7 +28,7 @@ from core.domain.session import SessionPolicy
 from core.ports.logins import LoginKeeper, LoginSource
 from core.ports.messaging import RelayOpener
 from core.ports.runtime import Accelerator, Cache, Clock, Ids, Metrics, RateLimiter
-from core.ports.security import AccessTokens
+from core.ports.security import AccessTokens, PasswordHasher
 from core.ports.storage import Storage
 from core.services.access import Access
 from core.services.accounts import Accounts
@@ -62,7 +62,9 @@ class Core:
     settings: Settings
     storage: Storage
     access_tokens: AccessTokens
+    hasher: PasswordHasher
     limiter: RateLimiter
+    local_limiter: RateLimiter
     cache: Cache
     accelerator: Accelerator
     metrics: Metrics
@@ -168,7 +170,9 @@ def build_core(
         settings=settings,
         storage=storage,
         access_tokens=access_tokens,
+        hasher=hasher,
         limiter=accelerators.limiter,
+        local_limiter=accelerators.local_limiter,
         cache=accelerators.cache,
         accelerator=accelerators.server,
         metrics=metrics,

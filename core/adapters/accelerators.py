@@ -16,6 +16,7 @@ from core.ports.security import Pseudonyms, Sealer
 @dataclass(frozen=True, kw_only=True)
 class Accelerators:
     limiter: RateLimiter
+    local_limiter: RateLimiter
     cache: Cache
     server: Accelerator
 
@@ -26,7 +27,9 @@ def accelerators_for(
     """What REDIS_URL chooses; nothing is connected yet. Raises ConfigurationError."""
     limiter, cache = MemoryRateLimiter(), MemoryCache()
     if settings.redis_url is None:
-        return Accelerators(limiter=limiter, cache=cache, server=NoAccelerator())
+        return Accelerators(
+            limiter=limiter, local_limiter=limiter, cache=cache, server=NoAccelerator()
+        )
     # Loading the driver takes a good part of a start that may not need it.
     from core.adapters.redis import server_at
     from core.adapters.redis.cache import RedisCache
@@ -37,6 +40,7 @@ def accelerators_for(
     names = KeyNames(pseudonyms)
     return Accelerators(
         limiter=RedisRateLimiter(server, names=names, fallback=limiter),
+        local_limiter=limiter,
         cache=RedisCache(server, names=names, sealer=sealer, fallback=cache, metrics=metrics),
         server=server,
     )

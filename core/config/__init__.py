@@ -82,7 +82,7 @@ class Settings(FetchedSettings):
     database_pool_size: int = setting(
         "DATABASE_POOL_SIZE",
         values.integer(1, 100),
-        "connections a process, and endpoints at work at once",
+        "connections a process; a third of them is for logins and other guesses, one for readiness",
         10,
     )
     database_pre_ping: bool = setting(
@@ -198,7 +198,7 @@ class Settings(FetchedSettings):
         "HASH_CONCURRENCY", values.integer(1, 64), "hashes at once; more wait", os.cpu_count() or 1
     )
     hash_queue_timeout: float = setting(
-        "HASH_QUEUE_TIMEOUT", values.seconds(0.1, 10), "seconds a hash may wait for its turn", 2.0
+        "HASH_QUEUE_TIMEOUT", values.seconds(0.1, 10), "seconds a hash may wait for its turn", 1.0
     )
     limit_address_per_minute: int = setting(
         "LIMIT_ADDRESS_PER_MINUTE",
@@ -213,6 +213,13 @@ class Settings(FetchedSettings):
         "refreshes an address (IPv6: /64) a minute, offices are one; 0 for none",
         1200,
         unsafe=lambda limit: None if limit else "must not be 0",
+    )
+    limit_forgeries_per_minute: int = setting(
+        "LIMIT_FORGERIES_PER_MINUTE",
+        values.integer(0, 1_000_000),
+        "tokens of foreign make an address (IPv6: /64) a minute and process, before 401 becomes "
+        "429; 0 for none",
+        120,
     )
     limit_changes_per_minute: int = setting(
         "LIMIT_CHANGES_PER_MINUTE",

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from core.errors import DomainError, InvalidInput, NotFound
@@ -18,6 +18,7 @@ from handler.http import docs, openapi, pages
 from handler.http.middleware import wrap
 from handler.http.problem_types import INTERNAL_ERROR
 from handler.http.problems import domain_response, http_response, problem_response
+from handler.http.readiness import ReadinessProbe
 from handler.http.routes import (
     accounts,
     audit_events,
@@ -31,6 +32,7 @@ from handler.http.routes import (
     user_status,
     users,
 )
+from handler.http.shares import Shares
 from handler.http.validation import field_errors
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._layered(scope, receive, send)
 
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Those of the API and of the pages, in the order in which they are tried."""
+        return self._routes.routes
+
     def openapi(self) -> dict[str, Any]:
         """The document that `/openapi.json` serves."""
         return openapi.document(self._routes)
@@ -91,6 +98,8 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     )
     app.state.core = core
     app.state.draining = draining
+    app.state.shares = Shares.of(core.settings.database_pool_size)
+    app.state.readiness = ReadinessProbe(core)
     for router in (*_ROUTERS, *routers):
         # Not include_router: it would match every request twice.
         app.router.routes.extend(router.routes)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Security
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from core.domain.access import PERMISSIONS, Permission, Principal
 from core.errors import PasswordChangeRequired, Unauthenticated
+from core.ports.security import AccessClaims, KeysUnread
 from handler.http.context import Call
-from handler.http.limits import count_change
+from handler.http.limits import count_change, count_forgery
 
 LONGEST_TOKEN = 8 * 1024
 
@@ -38,26 +41,28 @@ def bearer_token(authorization: str | None) -> str:
 
 
 class SignedCall(Call):
-    """A call with a token. Whatever it asks for needs `principal`: that checks the token."""
+    """A call with a genuine token. Whatever it asks for needs `principal`: that looks up whether
+    the session still lives."""
 
-    def __init__(self, request: Request, token: str) -> None:
-        super().__init__(request)
-        self._token = token
-
-    @cached_property
+    @property
     def identity(self) -> Principal:
         """Who calls, even with a password that has to be changed first.
 
-        Read in the endpoint's own thread: as a dependency it would take a thread of its own.
+        Read in the endpoint's own thread, unless there is a body to wait for.
 
         Raises:
             Unauthenticated
             TooManyRequests: for what is no read.
         """
-        identity = self.core.authentication.authenticate(self._token)
-        self.exchange.log["user_id"] = str(identity.user.id)
-        count_change(self, identity.session_id)
-        return identity
+        exchange = self.exchange
+        if exchange.principal is None:
+            if exchange.claims is None:
+                raise Unauthenticated(token_presented=False)
+            principal = self.core.authentication.principal(exchange.claims)
+            exchange.log["user_id"] = str(principal.user.id)
+            count_change(self, principal.session_id)
+            exchange.principal = principal
+        return exchange.principal
 
     @property
     def principal(self) -> Principal:
@@ -76,7 +81,8 @@ class SignedCall(Call):
 
 
 class _BearerScheme(SecurityBase):
-    """Refuses calls without a token before their bodies are judged; OpenAPI shows it."""
+    """Marks routes that need a token, in OpenAPI too. The token itself is looked at before, by
+    `know_caller`."""
 
     def __init__(self) -> None:
         self.scheme_name = "accessToken"
@@ -88,7 +94,7 @@ class _BearerScheme(SecurityBase):
         )
 
     async def __call__(self, request: Request) -> SignedCall:
-        return SignedCall(request, bearer_token(request.headers.get("authorization")))
+        return SignedCall(request)
 
 
 _scheme = _BearerScheme()
@@ -103,3 +109,38 @@ def needs(permission: Permission) -> Any:
     The use case asks for it (`Principal.require`); a test compares the two.
     """
     return Security(_scheme, scopes=[permission.value])
+
+
+def is_signed(dependant: Dependant) -> bool:
+    """Whether an endpoint with these dependencies needs a token."""
+    return any(each.call is _scheme or is_signed(each) for each in dependant.dependencies)
+
+
+async def know_caller(call: Call) -> None:
+    """Verifies the token, without a thread or a statement; and with a body to come also that its
+    session lives.
+
+    Raises:
+        Unauthenticated, TooManyRequests
+    """
+    try:
+        token = bearer_token(call.request.headers.get("authorization"))
+        call.exchange.claims = await _claims(call, token)
+    except Unauthenticated as error:
+        if error.token_presented and not error.genuine:
+            count_forgery(call)
+        raise
+    if call.exchange.head.has_body:
+        signed = SignedCall(call.request)
+        await call.in_thread(lambda: signed.identity)
+
+
+async def _claims(call: Call, token: str) -> AccessClaims:
+    authentication = call.core.authentication
+    with suppress(KeysUnread):
+        return authentication.claims(token, may_read=False)
+    async with call.shares.key_reads:
+        with suppress(KeysUnread):
+            # Another one has read them meanwhile.
+            return authentication.claims(token, may_read=False)
+        return await run_in_threadpool(authentication.claims, token)

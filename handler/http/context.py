@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 from uuid import UUID
 
 from fastapi import Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from core.domain.requests import Idempotency, RequestContext
+from core.lazy import lazy
 from handler.http.client_address import address_bucket, scope_client_address
 from handler.http.exchange import exchange_of
+from handler.http.shares import Shares
 
 if TYPE_CHECKING:
     from core.bootstrap import Core
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Call:
@@ -23,9 +30,10 @@ class Call:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.core: Core = request.app.state.core
+        self.shares: Shares = request.app.state.shares
         self.exchange = exchange_of(request.scope)
 
-    @cached_property
+    @lazy
     def address(self) -> str:
         """The client's, in canonical form, as the trusted proxies saw it."""
         return scope_client_address(self.request.scope, self.core.settings.trusted_proxy_hops)
@@ -34,6 +42,21 @@ class Call:
     def actor(self) -> UUID | None:
         """The user who calls, where that is known."""
         return None
+
+    @property
+    def caller(self) -> str:
+        """Whose turn it is: the user of a genuine token, else an address."""
+        claims = self.exchange.claims
+        return f"user:{claims.subject}" if claims else address_bucket(self.address)
+
+    def place(self) -> AbstractAsyncContextManager[None]:
+        """A place among the requests at work. Raises Overloaded."""
+        return (self.exchange.share or self.shares.others).place(self.caller)
+
+    async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What `function` returns, called in a thread with a place of its own."""
+        async with self.place():
+            return await run_in_threadpool(function, *args, **kwargs)
 
     def context(self, idempotency: Idempotency | None = None) -> RequestContext:
         exchange = self.exchange

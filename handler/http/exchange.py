@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.domain.access import Principal
+from core.ports.security import AccessClaims
+from handler.http.shares import Share
+
 EXCHANGE = "user_api.exchange"
 """Key of the ASGI scope."""
 
 USER_AGENT_LENGTH = 256
+MAX_BODY_BYTES = 128 * 1024
+"""Of any request; routes that take less set their own."""
 
 _ONCE = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key"})
 _READ = _ONCE | {
@@ -113,7 +119,9 @@ class Exchange:
     """`log` is what every log line of the request carries; a thread can add to it.
 
     `headers` are added to the answer, whoever writes it. `body_pending` holds until the last byte
-    of the request's body was received, `body_awaited` while the application waits for some of it.
+    of the request's body was received, `body_awaited` while the application waits for some of it;
+    more than `body_limit` bytes are refused. `claims` are those of a genuine token, `principal` is
+    who was found for them. `share` is where it has its place while it is at work.
     """
 
     head: Head
@@ -123,6 +131,10 @@ class Exchange:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body_pending: bool = False
     body_awaited: bool = False
+    body_limit: int = MAX_BODY_BYTES
+    claims: AccessClaims | None = None
+    principal: Principal | None = None
+    share: Share | None = None
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

@@ -14,8 +14,10 @@ from starlette.responses import Response
 
 from core.domain.requests import AnsweredBefore, Idempotency, RequestContext, StoredAnswer
 from core.errors import IdempotencyKeyReused, RequestInProgress, TooManyRequests
+from core.services.stepwise import Steps
 from handler.http.answers import JSON
 from handler.http.context import Call
+from handler.http.steps import run
 
 ANONYMOUS = "anonymous"
 
@@ -69,26 +71,52 @@ def answer_once(
     `render` makes the answer that is given and the one that is kept. Raises what `work` raises,
     and keeps nothing of that.
     """
-    idempotency = None
-    if key is not None:
-        idempotency = Idempotency(
+    try:
+        return _response(render(work(_context(call, key, render))))
+    except AnsweredBefore as before:
+        return _replayed(before)
+
+
+async def answer_once_in_steps(
+    call: Call,
+    key: Key | None,
+    *,
+    work: Callable[[RequestContext], Steps[_Result]],
+    render: Callable[[_Result], StoredAnswer],
+) -> Response:
+    """As `answer_once`, for work that waits for password hashes."""
+    context = await call.in_thread(_context, call, key, render)
+    try:
+        return _response(render(await run(call, work(context))))
+    except AnsweredBefore as before:
+        return _replayed(before)
+
+
+def stored(body: object, *, status: int) -> StoredAnswer:
+    """An answer with a JSON body."""
+    return StoredAnswer(status, orjson.dumps(body))
+
+
+def _context(
+    call: Call, key: Key | None, render: Callable[[_Result], StoredAnswer]
+) -> RequestContext:
+    if key is None:
+        return call.context()
+    return call.context(
+        Idempotency(
             principal=str(call.actor or ANONYMOUS),
             route=key.route,
             key=key.value,
             fingerprint=key.fingerprint,
             render=cast("Callable[[object], StoredAnswer]", render),
         )
-    try:
-        return _response(render(work(call.context(idempotency))))
-    except AnsweredBefore as before:
-        response = _response(before.answer)
-        response.headers["idempotency-replayed"] = "true"
-        return response
+    )
 
 
-def stored(body: object, *, status: int) -> StoredAnswer:
-    """An answer with a JSON body."""
-    return StoredAnswer(status, orjson.dumps(body))
+def _replayed(before: AnsweredBefore) -> Response:
+    response = _response(before.answer)
+    response.headers["idempotency-replayed"] = "true"
+    return response
 
 
 def _response(answer: StoredAnswer) -> Response:

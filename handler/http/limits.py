@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from fastapi import Depends
-from fastapi.params import Depends as Dependency
-from starlette.requests import Request
-
 from core.errors import TooManyRequests
+from core.ports.runtime import RateLimiter
 from handler.http.client_address import address_bucket
 from handler.http.context import Call
 
@@ -45,6 +42,9 @@ REFRESHES = Limit("refreshes", lambda settings: settings.limit_refreshes_per_min
 A refresh token is an HMAC of 256 bits, checked before any statement: this bounds work, not luck.
 """
 
+FORGERIES = Limit("forgeries", lambda settings: settings.limit_forgeries_per_minute)
+"""Tokens that are none of ours."""
+
 CHANGES = Limit("changes", lambda settings: settings.limit_changes_per_minute)
 """By session, for everything that needs a token and is no read: routes need not ask for it.
 
@@ -68,10 +68,31 @@ BY_ADDRESS: Mapping[tuple[str, str], Limit] = MappingProxyType(
 """Every route that changes something without a token is here; a test compares with OpenAPI."""
 
 
-def limits_by_address(methods: Collection[str], path: str) -> list[Dependency]:
-    """For `dependencies=` of the route. Redis may be asked, so they run in a thread."""
-    found = {BY_ADDRESS[method, path] for method in methods if (method, path) in BY_ADDRESS}
-    return [_dependency(limit) for limit in found]
+def limits_by_address(methods: Collection[str], path: str) -> list[Limit]:
+    """Those of a route."""
+    return [BY_ADDRESS[method, path] for method in methods if (method, path) in BY_ADDRESS]
+
+
+def count_address(call: Call, limit: Limit) -> None:
+    """Counts a request of an address. Redis may be asked: for a thread.
+
+    Raises:
+        TooManyRequests
+    """
+    _count(call, call.core.limiter, limit, address_bucket(call.address))
+
+
+def count_forgery(call: Call) -> None:
+    """Counts a token that this service never made.
+
+    In this process alone, and only where the token was looked at: a genuine one is let in from any
+    address, and one that has expired or was revoked is no guess. 256 bits are not guessed; this
+    tells clients that go on sending rubbish to stop.
+
+    Raises:
+        TooManyRequests
+    """
+    _count(call, call.core.local_limiter, FORGERIES, address_bucket(call.address))
 
 
 def count_change(call: Call, session_id: UUID) -> None:
@@ -81,24 +102,15 @@ def count_change(call: Call, session_id: UUID) -> None:
         TooManyRequests
     """
     if call.request.method not in READING:
-        _count(call, CHANGES, str(session_id))
+        _count(call, call.core.limiter, CHANGES, str(session_id))
 
 
-def _dependency(limit: Limit) -> Dependency:
-    def count(request: Request) -> None:
-        call = Call(request)
-        _count(call, limit, address_bucket(call.address))
-
-    dependency: Any = Depends(count)
-    return dependency  # type: ignore[no-any-return]
-
-
-def _count(call: Call, limit: Limit, who: str) -> None:
+def _count(call: Call, limiter: RateLimiter, limit: Limit, who: str) -> None:
     """Counts the request, and leaves where the limit stands in the answer's headers."""
     size = limit.size(call.core.settings)
     if size == 0:
         return
-    state = call.core.limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW)
+    state = limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW)
     if not state.allowed:
         raise TooManyRequests(
             retry_after=state.retry_after, limit=size, window=_WINDOW, policy=limit.policy

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from handler.http.body import MAX_DEPTH, MAX_INTEGER, RequestBody, Secret, parse_json
+from handler.http.body import RequestBody, Secret
 from handler.http.problems import HttpProblem
+from handler.http.strict_json import MAX_DEPTH, MAX_INTEGER, parse_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(

@@ -13,7 +13,7 @@ from anyio.to_thread import current_default_thread_limiter, run_sync
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from handler.http.middleware.bodies import MAX_BODY_BYTES
+from handler.http.exchange import MAX_BODY_BYTES
 from tests.support.http_layers import SETTINGS, build, get, wrapped
 from tests.support.http_probe import Reply, answer, ask
 

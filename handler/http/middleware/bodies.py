@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.http.exchange import exchange_of
+from handler.http.exchange import Exchange, exchange_of
 from handler.http.problem_types import PAYLOAD_TOO_LARGE
 from handler.http.problems import HttpProblem
 
-MAX_BODY_BYTES = 256 * 1024
-
-_DETAIL = f"The body has more than {MAX_BODY_BYTES} bytes."
-
 
 class Bodies:
-    """Raises HttpProblem 413: by Content-Length before it reads, else with the byte too many."""
+    """Raises HttpProblem 413 where a body is first asked for, by its Content-Length, or else with
+    the byte too many. Until then it may be unknown who asks, or how much they may send."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,20 +21,24 @@ class Bodies:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        if exchange.head.content_length > MAX_BODY_BYTES:
-            raise HttpProblem(PAYLOAD_TOO_LARGE, _DETAIL)
         size = 0
 
         async def count() -> Message:
             nonlocal size
+            _check(exchange, exchange.head.content_length)
             exchange.body_awaited = exchange.body_pending
             message = await receive()
             exchange.body_awaited = False
             if message["type"] == "http.request":
                 size += len(message.get("body", b""))
-                if size > MAX_BODY_BYTES:
-                    raise HttpProblem(PAYLOAD_TOO_LARGE, _DETAIL)
+                _check(exchange, size)
                 exchange.body_pending = message.get("more_body", False)
             return message
 
         await self._app(scope, count, send)
+
+
+def _check(exchange: Exchange, size: int) -> None:
+    if size > exchange.body_limit:
+        detail = f"The body has more than {exchange.body_limit} bytes."
+        raise HttpProblem(PAYLOAD_TOO_LARGE, detail)

@@ -16,7 +16,7 @@ from core.errors import (
 )
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
-from handler.http.idempotency import KEYED, OptionalKey, answer_once, stored
+from handler.http.idempotency import KEYED, OptionalKey, answer_once, answer_once_in_steps, stored
 from handler.http.openapi import refusals
 from handler.http.users import Email, Locale, Name, TimeZone, Username
 
@@ -73,16 +73,16 @@ def accepted(_: None) -> StoredAnswer:
     status_code=202,
     responses={202: {"model": Accepted}, **refusals(SignUpClosed, *KEYED)},
 )
-def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
+async def register(call: AnyCall, key: OptionalKey, body: Registration) -> Response:
     """Sign up. A mail to the address holds a link, or says that somebody tried."""
     profile = body.model_dump(
         include={"display_name", "given_name", "family_name", "locale", "time_zone"},
         exclude_none=True,
     )
-    return answer_once(
+    return await answer_once_in_steps(
         call,
         key,
-        work=lambda context: call.core.accounts.register(
+        work=lambda context: call.core.accounts.register.steps(
             context,
             email=body.email,
             password=body.password,

@@ -16,6 +16,7 @@ from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
 from handler.http.openapi import refusals
+from handler.http.steps import run
 
 router = json_router("Authentication")
 
@@ -49,12 +50,12 @@ class TokenPair(TypedDict):
         **refusals(InvalidCredentials, EmailNotVerified, TooManyRequests),
     },
 )
-def login(call: AnyCall, body: Login) -> Response:
+async def login(call: AnyCall, body: Login) -> Response:
     """Log in with an email address or username and the password."""
-    tokens = call.core.authentication.login(
+    steps = call.core.authentication.login.steps(
         call.context(), identifier=body.identifier, password=body.password
     )
-    return _answer(tokens)
+    return _answer(await run(call, steps))
 
 
 @router.post(

@@ -68,12 +68,11 @@ async def liveness() -> Response:
     "/health/ready",
     responses={200: {"model": Readiness}, 503: {"model": Readiness, "description": "Not ready"}},
 )
-def readiness(call: AnyCall) -> Response:
+async def readiness(call: AnyCall) -> Response:
     """Whether requests should be sent here: database, schema, keys, and no shutdown under way."""
-    found = call.core.storage.readiness()
-    draining = call.request.app.state.draining()
-    # Known for a minute, or for a second while there is none, so that probes stay cheap.
-    keys = found.schema and call.core.access_tokens.ready()
+    state = call.request.app.state
+    found, keys, redis = await state.readiness()
+    draining = state.draining()
     good = found.database and found.schema and keys and not draining
     body = Readiness(
         status="ready" if good else "draining" if draining else "not ready",
@@ -81,7 +80,7 @@ def readiness(call: AnyCall) -> Response:
         schema=found.schema,
         keys=keys,
         standby=found.standby,
-        redis=_REDIS[call.core.accelerator.reachable()],
+        redis=_REDIS[redis],
         draining=draining,
     )
     return json_response(body, status=200 if good else 503)

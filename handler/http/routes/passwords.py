@@ -9,9 +9,10 @@ from core.errors import InvalidCode, TooManyRequests
 from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
-from handler.http.idempotency import KEYED, OptionalKey, answer_once
+from handler.http.idempotency import KEYED, OptionalKey, answer_once, answer_once_in_steps
 from handler.http.openapi import refusals
 from handler.http.routes.accounts import Accepted, EmailBody, TokenBody, accepted
+from handler.http.steps import run
 
 router = json_router("Passwords")
 
@@ -45,12 +46,12 @@ def forgot_password(call: AnyCall, key: OptionalKey, body: EmailBody) -> Respons
     status_code=204,
     responses={204: {"description": "Done"}, **refusals(InvalidCode, *KEYED)},
 )
-def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Response:
+async def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Response:
     """Choose a new password with the code from a mail. Every session of the account ends."""
-    return answer_once(
+    return await answer_once_in_steps(
         call,
         key,
-        work=lambda context: call.core.passwords.reset(
+        work=lambda context: call.core.passwords.reset.steps(
             context, code=body.token, password=body.password
         ),
         render=lambda _: StoredAnswer(204, b""),
@@ -62,10 +63,11 @@ def reset_password(call: AnyCall, key: OptionalKey, body: PasswordReset) -> Resp
     status_code=204,
     responses={204: {"description": "Done"}, **refusals(TooManyRequests)},
 )
-def change_password(call: Signed, body: PasswordChange) -> Response:
+async def change_password(call: Signed, body: PasswordChange) -> Response:
     """Change one's own password. Every session ends, this one too."""
-    principal = call.identity
-    call.core.passwords.change(
-        call.context(), principal, current=body.current_password, new=body.new_password
+    # Known already: there was a body to wait for.
+    steps = call.core.passwords.change.steps(
+        call.context(), call.identity, current=body.current_password, new=body.new_password
     )
+    await run(call, steps)
     return Response(status_code=204)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from core.domain.access import Permission
+from core.domain.requests import StoredAnswer
 from core.domain.user import User
 from core.errors import (
     LastAdministrator,
@@ -23,7 +24,14 @@ from core.errors import (
 from handler.http.auth import SignedCall, needs
 from handler.http.body import json_router
 from handler.http.etags import IF_MATCH, expected_version
-from handler.http.idempotency import KEYED, Key, OptionalKey, answer_once, stored
+from handler.http.idempotency import (
+    KEYED,
+    Key,
+    OptionalKey,
+    answer_once,
+    answer_once_in_steps,
+    stored,
+)
 from handler.http.openapi import refusals
 from handler.http.users import VERSIONED, UserBody, user_body, with_etag
 
@@ -89,9 +97,19 @@ def deactivate_user(call: Suspender, user_id: UUID, key: OptionalKey) -> Respons
     openapi_extra=_PARAMETERS,
     responses={**_USER, **refusals(StateConflict, *KEYED)},
 )
-def force_password_reset(call: Suspender, user_id: UUID, key: OptionalKey) -> Response:
+async def force_password_reset(call: Suspender, user_id: UUID, key: OptionalKey) -> Response:
     """End password and sessions of a user at once. A mail says where to choose a new one."""
-    return _changed(call, key, user_id, call.core.lifecycle.force_password_reset)
+    principal = await call.in_thread(lambda: call.principal)
+    force = call.core.lifecycle.force_password_reset.steps
+    response = await answer_once_in_steps(
+        call,
+        key,
+        work=lambda context: force(
+            context, principal, user_id, precondition=partial(expected_version, call.request)
+        ),
+        render=_rendered,
+    )
+    return with_etag(response)
 
 
 @router.post(
@@ -122,6 +140,10 @@ def _changed(
         work=lambda context: change(
             context, principal, user_id, precondition=partial(expected_version, call.request)
         ),
-        render=lambda user: stored(user_body(user), status=200),
+        render=_rendered,
     )
     return with_etag(response)
+
+
+def _rendered(user: User) -> StoredAnswer:
+    return stored(user_body(user), status=200)

@@ -1,0 +1,95 @@
+"""How many requests are at work at once, and whose turn it is when more of them come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from core.domain.fairness import FairLine, RecentUse
+from core.errors import Overloaded
+
+LONGEST_LINE = 512
+_USUAL_SECONDS = 0.005
+
+
+class Share:
+    """Places for requests at work; the others wait, callers who had little lately come first.
+
+    For one event loop.
+
+    Args:
+        places: how many are at work at once.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._use = RecentUse()
+        self._line: FairLine[asyncio.Future[None]] = FairLine(most=LONGEST_LINE, use=self._use)
+
+    @asynccontextmanager
+    async def place(self, caller: str) -> AsyncIterator[None]:
+        """Holds a place within the block.
+
+        Raises:
+            Overloaded: too many wait, and the others had less.
+        """
+        # What is asked for counts too, or a caller's many requests would all come first.
+        self._use.add(caller, _USUAL_SECONDS)
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn(caller)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._use.add(caller, time.monotonic() - started - _USUAL_SECONDS)
+            self._pass_on()
+
+    async def _turn(self, caller: str) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        displaced = self._line.join(turn, caller)
+        if displaced is not None and not displaced.done():
+            displaced.set_exception(Overloaded(retry_after=1))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._line.leave(turn)
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while (turn := self._line.next()) is not None:
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of the database's connections, as a request at work holds one at most.
+
+    `credentials` is for routes that anybody may call with a guess: a flood of those leaves the
+    others their places. One connection is left for `/health/ready`.
+    """
+
+    credentials: Share
+    others: Share
+    key_reads: asyncio.Semaphore
+    """Of those whose token cannot be judged before keys are read, one reads, outside of these
+    places."""
+
+    @classmethod
+    def of(cls, connections: int) -> Shares:
+        """The shares of a pool; where it has less than three connections they overlap."""
+        credentials = max(1, connections // 3)
+        return cls(
+            credentials=Share(credentials),
+            others=Share(max(1, connections - credentials - 1)),
+            key_reads=asyncio.Semaphore(1),
+        )
