@@ -69,10 +69,10 @@ class Line:
         self._port = port
         self._socket: socket.socket | None = None
 
-    async def ask(self, request: bytes) -> Answer:
+    async def ask(self, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> Answer:
         """Raises NoAnswer."""
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await self._exchange(request)
         except (OSError, EOFError) as fault:
             self.close()

@@ -59,8 +59,9 @@ def own_address() -> str:
 
 
 def repeating(requests: Sequence[bytes]) -> Caller:
-    for each in itertools.cycle(requests):
-        yield each  # noqa: UP028  `yield from` would send the answers to cycle
+    turns = itertools.cycle(requests)
+    while True:
+        yield next(turns)
 
 
 def reading(person: LoggedIn, address: str, path: str = ME) -> Caller:

@@ -110,7 +110,8 @@ def measured(
         people = make_accounts(core, ATTACKED + READERS + 3 * HONEST)
     attacked, readers = people[:ATTACKED], people[ATTACKED : ATTACKED + READERS]
     honest = [people[-HONEST * part :][:HONEST] for part in (3, 2, 1)]
-    with ServerProcess.start(environment) as server:
+    server = ServerProcess.start(environment)
+    try:
         bench = Bench(
             name=name,
             server=server,
@@ -126,6 +127,9 @@ def measured(
             during = bench.probed(seconds, honest[2])
             if load.at_once:
                 at_once = bench.reads_at_once()
+    finally:
+        # Not stop(): a server that has fallen behind would first do all that it was asked for.
+        server.kill()
     return Outcome(
         got=_series(got),
         seconds=got["lasted"],

@@ -14,13 +14,13 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import uvloop
 
 from bench.accounts import from_plain
-from bench.line import LOST, Line, NoAnswer, request
+from bench.line import DEADLINE_SECONDS, LOST, Line, NoAnswer, request
 from bench.load_figures import LIVE, READS, READY, Series, schedule
 from bench.load_mixes import LOADS, Caller, Honest, own_address, reading, repeating
 from tests.support.people import LoggedIn
@@ -35,7 +35,8 @@ def probes(load: str, readers: Sequence[LoggedIn], honest: Sequence[LoggedIn]) -
         asked = request("GET", kind.partition(" ")[2], address=own_address())
         return Honest(rate=PROBES_A_SECOND, callers=(repeating([asked]) for _ in count()))
 
-    reads = (reading(person, own_address()) for person in readers)
+    places = cycle([(person, own_address()) for person in readers])
+    reads = (reading(person, address) for person, address in places)
     return {
         LIVE: health(LIVE),
         READY: health(READY),
@@ -66,9 +67,16 @@ class Probe:
             self._free.get_nowait()[0].close()
 
     async def _ask(self, due: float) -> None:
-        line, caller, request = await self._next()
+        deadline = asyncio.timeout(max(0.0, due + DEADLINE_SECONDS - time.monotonic()))
         try:
-            answer = await line.ask(request)
+            # A caller may be waited for: it asks again with what its last answer gave.
+            async with deadline:
+                line, caller, request = await self._next()
+        except TimeoutError:
+            self.series.note(LOST, time.monotonic() - due)
+            return
+        try:
+            answer = await line.ask(request, seconds=due + DEADLINE_SECONDS - time.monotonic())
         except NoAnswer:
             answer = None
         self.series.note(answer.outcome if answer else LOST, time.monotonic() - due)
