@@ -16,7 +16,7 @@ def make_accounts(core: Core, number: int, *, role: str | None = None) -> list[L
     """Active users, each logged in once; the password of all is `people.PASSWORD`."""
     core.keys.ensure_signing_key()
     core.authentication.issuer.access_tokens.prepare()
-    password_hash = core.authentication.hasher.hash(PASSWORD)
+    password_hash = core.authentication.hasher.hash(PASSWORD).work()
     made = []
     now = core.clock.now()
     with core.storage.write(_CONTEXT) as uow:

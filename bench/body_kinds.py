@@ -11,19 +11,28 @@ from types import MappingProxyType
 from typing import Any
 
 from core.domain.profile import ATTRIBUTES_BYTES, ATTRIBUTES_DEPTH
-from handler.http.body import MAX_DEPTH
-from handler.http.middleware.bodies import MAX_BODY_BYTES
+from handler.http.app import ROUTERS
+from handler.http.body import JsonRoute
+from handler.http.strict_json import MAX_DEPTH, MAX_VALUES
 
 _DIGITS = string.ascii_lowercase + string.digits
 _FACE = b"\\ud83d\\ude00"
+# What is left beside the members of a plain body.
+_MOST_VALUES = MAX_VALUES - 50
 # Of 16 digits, which the reader looks at one by one, and still exact.
 _LONG_NUMBER = b"1000000000000000"
 
 
 def body_limit(method: str, path: str) -> int:
     """Bytes that the route takes; `path` as OpenAPI has it."""
-    del method, path
-    return MAX_BODY_BYTES
+    return next(
+        route.max_bytes
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, JsonRoute)
+        and route.path_format == path
+        and method in (route.methods or ())
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +69,20 @@ def short_names() -> Iterator[str]:
 
 
 def packed(begin: bytes, parts: Iterator[bytes], end: bytes, size: int) -> bytes:
-    """As many parts as fit between `begin` and `end`, with commas."""
-    chosen, left = [], size - len(begin) - len(end)
+    """As many parts as fit between `begin` and `end`, with commas, and as may be parsed: with more
+    values a body is refused before."""
+    chosen, left, values = [], size - len(begin) - len(end), _MOST_VALUES
     for part in parts:
         left -= len(part) + 1
-        if left < -1:
+        values -= _values(part)
+        if left < -1 or values < 0:
             break
         chosen.append(part)
     return begin + b",".join(chosen) + end
+
+
+def _values(part: bytes) -> int:
+    return 1 + part.count(b"[") + part.count(b"{")
 
 
 def unknown_names(size: int) -> bytes:
@@ -87,7 +102,7 @@ def full_attributes(size: int) -> dict[str, object]:
     left = size - len("{}")
     for name in short_names():
         left -= len(json.dumps({name: 0})) - len("{}") + (2 if members else 0)
-        if left < 0:
+        if left < 0 or len(members) == _MOST_VALUES:
             break
         members[name] = 0
     return members
@@ -169,7 +184,8 @@ def _with_attributes(make: Callable[[int, int], bytes]) -> Kind:
 
 def _counted_list(element: bytes, most: int) -> bytes:
     """The service counts a blank behind each comma."""
-    return b'{"a":[' + b",".join([element] * ((most - 9) // (len(element) + 2))) + b"]}"
+    elements = min((most - 9) // (len(element) + 2), _MOST_VALUES // _values(element))
+    return b'{"a":[' + b",".join([element] * elements) + b"]}"
 
 
 def _attributes(shape: Shape) -> bytes:
@@ -184,6 +200,7 @@ _REFUSED: Mapping[str, Kind] = MappingProxyType(
         ),
         "unknown names, not closed": lambda _, size: unknown_names(size)[:-1],
         "unknown names of objects": lambda _, size: packed(b"{", _members(b"{}"), b"}", size),
+        "too many values": lambda _, size: b"[" + b"0," * ((size - 3) // 2) + b"0]",
         "one name many times": lambda _, size: packed(b"{", itertools.repeat(b'"a":0'), b"}", size),
         "a list": lambda _, size: packed(b"[", itertools.repeat(b"0"), b"]", size),
         "long numbers": lambda _, size: _list(itertools.repeat(_LONG_NUMBER), size),

@@ -16,7 +16,7 @@ from bench.body_kinds import body_limit, full_attributes, nested, short_names, u
 from bench.line import Answer, request
 from core.adapters.crypto import base64url
 from core.domain.profile import ATTRIBUTES_BYTES
-from handler.http.body import MAX_DEPTH
+from handler.http.strict_json import MAX_DEPTH
 from tests.support.people import PASSWORD, LoggedIn, random_email
 
 Caller = Generator[bytes, Answer | None, None]

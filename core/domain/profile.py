@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -12,6 +12,8 @@ from core.errors import FieldError, InvalidInput
 
 ATTRIBUTES_BYTES = 16 * 1024
 ATTRIBUTES_DEPTH = 8
+
+_UNSTORABLE = "must hold no control characters or lone surrogates"
 
 _USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{1,30})[A-Za-z0-9]")
 _LOCALE = re.compile(
@@ -77,41 +79,62 @@ def check_profile(changes: Mapping[str, object]) -> None:
 def _attribute_errors(value: object) -> list[FieldError]:
     if value is None:
         return []
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return [FieldError("/attributes", "must be an object")]
-    if _depth(value) > ATTRIBUTES_DEPTH:
-        return [FieldError("/attributes", f"must nest at most {ATTRIBUTES_DEPTH} levels")]
-    if not _storable(value):
-        return [FieldError("/attributes", "must hold no control characters or lone surrogates")]
-    if len(json.dumps(value, ensure_ascii=False).encode()) > ATTRIBUTES_BYTES:
-        return [FieldError("/attributes", f"must take at most {ATTRIBUTES_BYTES} bytes as JSON")]
-    return []
+    fault = _attribute_fault(value)
+    return [FieldError("/attributes", fault)] if fault else []
+
+
+def _attribute_fault(value: dict[str, object]) -> str | None:
+    # A caller may send two thousand values: a look at each of them in Python is the last resort.
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return _UNSTORABLE
+    if size > ATTRIBUTES_BYTES:
+        return f"must take at most {ATTRIBUTES_BYTES} bytes as JSON"
+    if text.count("{") + text.count("[") > ATTRIBUTES_DEPTH and _depth(value) > ATTRIBUTES_DEPTH:
+        return f"must nest at most {ATTRIBUTES_DEPTH} levels"
+    # Also found in a text that spells the escape out.
+    if "\\u0000" in text and not _free_of_nul(value):
+        return _UNSTORABLE
+    return None
 
 
 def _depth(value: object) -> int:
-    children = (
-        value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    )
-    return 1 + max((_depth(child) for child in children), default=0)
+    """Levels of objects and lists, with the values in the innermost one."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [child for parent in level for child in _children(parent)]
+    return depth
 
 
-def _storable(value: object) -> bool:
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _free_of_nul(value: object) -> bool:
     if isinstance(value, str):
-        return not any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value)
-    if isinstance(value, Mapping):
-        return all(_storable(key) and _storable(child) for key, child in value.items())
-    return all(_storable(child) for child in value) if isinstance(value, list) else True
+        return "\0" not in value
+    names = all(map(_free_of_nul, value)) if isinstance(value, dict) else True
+    return names and all(map(_free_of_nul, _children(value)))
 
 
 def merge_patch(target: object, patch: object) -> object:
     """RFC 7396 section 2: members set to null are removed, objects merge, anything else
     replaces."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        else:
+        elif isinstance(value, dict):
             result[key] = merge_patch(result.get(key), value)
+        else:
+            result[key] = value
     return result

@@ -87,7 +87,7 @@ class Refusals:
         """Remembers it if it is this address's own doing.
 
         What strangers did together is asked of the database each time: it knows the addresses that
-        they cannot close to the owner, and a password reset forgives it at once.
+        they cannot close to the owner, and a password reset adds one at once.
         """
         told = Refusal.of(exceeded)
         if told.policy == PAIR:

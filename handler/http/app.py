@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from core.bootstrap import Core
 
 # Routes are tried in this order: what is called most comes first.
-_ROUTERS = (
+ROUTERS = (
     me.router,
     operations.router,
     authentication.router,
@@ -100,7 +100,7 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     app.state.draining = draining
     app.state.shares = Shares.of(core.settings.database_pool_size)
     app.state.readiness = ReadinessProbe(core)
-    for router in (*_ROUTERS, *routers):
+    for router in (*ROUTERS, *routers):
         # Not include_router: it would match every request twice.
         app.router.routes.extend(router.routes)
     return app

@@ -71,6 +71,11 @@ class JsonRoute(APIRoute):
         model: type[RequestBody] = self.body_field.field_info.annotation  # type: ignore[assignment]
         return model
 
+    @property
+    def max_bytes(self) -> int:
+        """Of a body; where none is asked for, as much is read and left alone."""
+        return (self.body_model or RequestBody).max_bytes
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         model = self.body_model
@@ -78,7 +83,6 @@ class JsonRoute(APIRoute):
         limits = limits_by_address(self.methods or (), self.path)
         signed = is_signed(self.dependant)
         waits = iscoroutinefunction(self.endpoint)
-        max_bytes = (model or RequestBody).max_bytes
 
         async def strict(request: Request) -> Response:
             request = JsonRequest(request.scope, request.receive)
@@ -89,7 +93,7 @@ class JsonRoute(APIRoute):
                 await know_caller(call)
             for limit in limits:
                 await call.in_thread(count_address, call, limit)
-            body = await _read(request, max_bytes)
+            body = await _read(request, self.max_bytes)
             if model is not None:
                 _check_media_type(request.headers.get("content-type", ""), allowed)
                 if not body:

@@ -16,7 +16,6 @@ from core import errors
 from core.errors import DomainError
 from handler.http.answers import JSON
 from handler.http.body import MERGE_PATCH
-from handler.http.limits import READING
 from handler.http.problem_types import (
     BAD_REQUEST,
     DOMAIN_PROBLEMS,
@@ -97,6 +96,8 @@ _WITH_TOKEN = (
     UNAUTHENTICATED,
     DOMAIN_PROBLEMS[errors.PasswordChangeRequired],
     DOMAIN_PROBLEMS[errors.StorageUnavailable],
+    # Of changes, and of tokens that are none of ours.
+    DOMAIN_PROBLEMS[errors.TooManyRequests],
 )
 
 _RETRY_AFTER = {"Retry-After": "Seconds to wait."}
@@ -160,8 +161,6 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         kinds += _WITH_BODY
     if operation.get("security"):
         kinds += _WITH_TOKEN
-        if method.upper() not in READING:
-            kinds.append(DOMAIN_PROBLEMS[errors.TooManyRequests])
     for kind in kinds:
         _add_problem(responses, kind)
     if body is not None and method == "patch":

@@ -15,10 +15,11 @@ from bench.body_kinds import Kind, Shape, accepted, full_attributes, refused, sh
 from bench.body_routes import Turns
 from core.domain.profile import ATTRIBUTES_BYTES, check_profile
 from core.errors import InvalidInput
-from handler.http.body import RequestBody, parse_json
+from handler.http.body import RequestBody
 from handler.http.problems import HttpProblem
 from handler.http.routes.authentication import Login
 from handler.http.routes.roles import NewRoleBody
+from handler.http.strict_json import parse_json
 from handler.http.users import ProfilePatch
 from tests.support.people import LoggedIn, Person
 

@@ -116,7 +116,7 @@ def test_bodies_with_faults_are_told_each_fault_and_nothing_of_themselves(
 
 def test_the_list_of_faults_is_bounded(app: Application) -> None:
     """A small request gets no large answer."""
-    body = {"a" * 300 + str(n): 1 for n in range(500)}
+    body = {"a" * 300 + str(n): 1 for n in range(50)}
     reply = answer_json(app, "POST", "/v1/auth/login", body)
     assert reply.status == 422
     assert len(reply.json()["errors"]) == 20
