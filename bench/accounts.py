@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from core.bootstrap import Core
@@ -48,7 +49,7 @@ def make_accounts(core: Core, number: int, *, role: str | None = None) -> list[L
     return made
 
 
-def as_plain(people: list[LoggedIn]) -> list[dict[str, object]]:
+def as_plain(people: Sequence[LoggedIn]) -> list[dict[str, object]]:
     """For JSON; `from_plain` is the way back."""
     return [asdict(each) for each in people]
 

@@ -3,36 +3,38 @@
     python -m bench.attack [--guesses N] [--write]
 
 Guesses 100,000 passwords from 1,000 addresses through the real server process, once as it is
-delivered and once without the limit by address, so that the counters by account stand alone.
-Prints a table; `--write` puts it into docs/performance.md too. Exit status 1 when more passwords
-were hashed than the limits allow, when an answer was a server's error, or when the owner did not
-get in. Times are told and not judged: machines are shared and noisy.
+delivered and once without the limit by address, so that the counters by account stand alone; some
+of the guesses are at random accounts. Prints a table; `--write` puts it into docs/performance.md
+too. Exit status 1 when more passwords were hashed than the limits allow, when an answer was a
+server's error, when the owner did not get in, or when others could not read. Times are told and not
+judged: machines are shared and noisy.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.accounts import make_accounts
 from bench.guessing import Plan
+from bench.line import BUSY
+from bench.load_figures import LIVE, READS, READY, Pair
 from bench.machine import circumstances
 from bench.owner import Logins, Owner
+from bench.service import delivered, metrics_page, total
+from bench.watching import asked, port_of
 from core.bootstrap import Core, build_core
 from core.config import Settings
-from handler.local.postgres import LocalPostgres
-from migrations.runner import upgrade
 from scripts.sections import write_section
-from tests.support.environment import service_environment
 from tests.support.mailbox import Mailbox
 from tests.support.people import random_email
 from tests.support.server import ServerProcess
@@ -41,9 +43,10 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 GUESSES_PER_ADDRESS = 100
 CONNECTIONS = 64
 UNKNOWN = 5
+OTHERS = 200
+READERS = 20
 BEFORE_SECONDS = 15.0
 DEADLINE_SECONDS = 900.0
-AS_DELIVERED = {"HASH_QUEUE_TIMEOUT": "2", "REQUEST_TIMEOUT": "5"}
 # Addresses that make all their guesses at once meet the limit by address. In turn, as fast as one
 # server answers, they stay below it: then the limits by account have to do.
 RUNS: Mapping[str, tuple[int, Mapping[str, str]]] = {
@@ -66,6 +69,7 @@ class Outcome:
     before: Logins
     during: Logins
     elsewhere: tuple[int, int]
+    callers: Mapping[str, Pair]
 
     @property
     def guesses(self) -> int:
@@ -75,7 +79,7 @@ class Outcome:
         """What must never be, whatever the machine."""
         if self.lost:
             yield f"{self.lost} guesses got no answer"
-        errors = {status for status in self.statuses if status.startswith(("2", "5"))}
+        errors = {status for status in self.statuses if status.startswith(("2", "5"))} - {BUSY}
         if errors:
             yield f"guesses were answered {', '.join(sorted(errors))}"
         if self.hashes > self.most_hashes:
@@ -85,68 +89,73 @@ class Outcome:
             yield f"the owner got in {self.during.statuses.count(200)} times, and then {refused}"
         if self.elsewhere[1] != 200:
             yield f"after the reset the owner's login was answered {self.elsewhere[1]}"
+        for kind in (LIVE, READY, READS):
+            statuses = self.callers[kind].during.statuses
+            if set(statuses) != {"200"}:
+                yield f"{kind} were answered {dict(statuses)}"
 
 
 def simulate(
     core: Core, environment: dict[str, str], mail: Path, *, guesses: int, in_a_row: int
 ) -> Outcome:
     """One attack, on a server and an account of its own."""
-    with ServerProcess.start(environment) as server:
+    readers, others = make_accounts(core, READERS), make_accounts(core, OTHERS)
+    with ServerProcess.start(environment) as server, ThreadPoolExecutor(1) as meanwhile:
         owner = Owner(server.client(), Mailbox(core, mail))
         plan = Plan(
             victim=owner.person.email,
             unknown=[random_email() for _ in range(UNKNOWN)],
+            others=[each.person.email for each in others],
             guesses=guesses,
             addresses=max(1, guesses // GUESSES_PER_ADDRESS),
             in_a_row=in_a_row,
             connections=CONNECTIONS,
             seconds=DEADLINE_SECONDS,
         )
+        idle = asked(server, BEFORE_SECONDS, readers=readers)
         before = owner.log_in_for(BEFORE_SECONDS)
         began = counters(server)
         during_attack, told = 0, dict[str, Any]()
         with owner.logging_in() as during:
+            asking = meanwhile.submit(asked, server, BEFORE_SECONDS, readers=readers)
             for told in guess(server, plan):
                 if not during_attack and told.get("done", 0) > guesses // 2:
                     during_attack = owner.log_in_elsewhere()
         ended = counters(server)
+        noticed = asking.result()
         owner.reset_password()
         return Outcome(
             statuses=told["statuses"],
             lost=told["lost"],
             seconds=told["seconds"],
             hashes=ended["hashes"] - began["hashes"],
-            most_hashes=most_hashes(core.settings, during),
+            most_hashes=most_hashes(core.settings, plan, during),
             statements=ended["statements"] - began["statements"],
             before=before,
             during=during,
             elsewhere=(during_attack, owner.log_in_elsewhere()),
+            callers={kind: Pair(idle=idle[kind], during=noticed[kind]) for kind in idle},
         )
 
 
-def most_hashes(settings: Settings, owner: Logins) -> int:
-    """What strangers may guess in an hour at each identifier, two hashes a refusal, and one hash a
-    login of the owner."""
-    return 2 * settings.limit_failures_per_account * (1 + UNKNOWN) + len(owner.statuses)
+def most_hashes(settings: Settings, plan: Plan, owner: Logins) -> int:
+    """What strangers may guess in an hour at each identifier that is guessed at again and again,
+    each guess at a random account, two hashes a refusal, and one hash a login of the owner."""
+    again = settings.limit_failures_per_account * (1 + UNKNOWN)
+    return 2 * (again + plan.at_random) + len(owner.statuses)
 
 
 def counters(server: ServerProcess) -> dict[str, int]:
     """The server's own counts of hashes and statements."""
-    page = server.client().request("GET", "/metrics").body.decode()
-    return {
-        "hashes": _sum(r"^password_hashes_total (\S+)$", page),
-        "statements": _sum(r"^db_queries_total{.*} (\S+)$", page),
-    }
-
-
-def _sum(pattern: str, page: str) -> int:
-    return round(sum(float(each) for each in re.findall(pattern, page, re.MULTILINE)))
+    page = metrics_page(server)
+    names = {"hashes": "password_hashes_total", "statements": "db_queries_total"}
+    return {name: total(page, metric) for name, metric in names.items()}
 
 
 def guess(server: ServerProcess, plan: Plan) -> Iterator[dict[str, Any]]:
     """Runs the attack in a process of its own, and passes on what it tells, the result last."""
-    port = server.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "bench.guessing", port, json.dumps(asdict(plan))]
+    port = port_of(server)
+    command = [sys.executable, "-m", "bench.guessing", str(port), json.dumps(asdict(plan))]
     # A session of its own: Ctrl-C is for us, and we end it.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     # It keeps its deadline by itself, unless it hangs.
@@ -185,6 +194,14 @@ def table(outcomes: Mapping[str, Outcome]) -> list[str]:
     row("the owner's logins, let in", lambda o: _let_in(o.during))
     row("median before, during", lambda o: _milliseconds(o.before.median, o.during.median))
     row("p99 before, during", lambda o: _milliseconds(o.before.p99, o.during.p99))
+    row(f"{READS}, answered 200", lambda o: _share(o.callers[READS]))
+    for kind in (READS, LIVE, READY):
+        row(
+            f"{kind}, p99 before, during",
+            lambda o, kind=kind: _milliseconds(  # type: ignore[misc]
+                o.callers[kind].idle.p99, o.callers[kind].during.p99
+            ),
+        )
     row("from a new address during the attack", lambda o: str(o.elsewhere[0]))
     row("from there after a reset by mail", lambda o: str(o.elsewhere[1]))
     head = f"| | {' | '.join(outcomes)} |"
@@ -200,33 +217,26 @@ def _let_in(logins: Logins) -> str:
     return f"{len(logins.statuses)}, {logins.statuses.count(200)}"
 
 
+def _share(pair: Pair) -> str:
+    return f"{pair.during.count}, {pair.during.statuses['200']}"
+
+
 def _milliseconds(before: float, during: float) -> str:
     return f"{before * 1000:.0f} ms, {during * 1000:.0f} ms: {during / before:.1f} times"
 
 
 def measure(guesses: int) -> tuple[dict[str, Outcome], str]:
     """All runs, and the version of PostgreSQL."""
-    with tempfile.TemporaryDirectory(prefix="user-api-attack-") as name:
-        folder = Path(name)
-        # PostgreSQL, which does not run as root, has to reach its data.
-        folder.chmod(0o755)
-        mail = folder / "mail"
-        mail.mkdir()
-        with LocalPostgres.start(folder / "data") as postgres:
-            upgrade(postgres.owner_url)
-            environment = {**service_environment(postgres.app_url, mail), **AS_DELIVERED}
-            outcomes = {}
-            with closing(build_core(Settings.from_environ(environment))) as core:
-                for run, (in_a_row, settings) in RUNS.items():
-                    print(f"{run}:", file=sys.stderr)
-                    outcomes[run] = simulate(
-                        core,
-                        {**environment, **settings},
-                        mail,
-                        guesses=guesses,
-                        in_a_row=in_a_row,
-                    )
-            return outcomes, postgres.version
+    with delivered("attack") as (postgres, environment):
+        mail = Path(environment["MAIL_URL"].removeprefix("directory://"))
+        outcomes = {}
+        with closing(build_core(Settings.from_environ(environment))) as core:
+            for run, (in_a_row, settings) in RUNS.items():
+                print(f"{run}:", file=sys.stderr)
+                outcomes[run] = simulate(
+                    core, {**environment, **settings}, mail, guesses=guesses, in_a_row=in_a_row
+                )
+        return outcomes, postgres.version
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import sys
 import time
@@ -17,40 +18,59 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.line import Answer
+from tests.support.people import random_email
+
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
-_POLICY = re.compile(rb'\r\nratelimit: "([a-z-]+)";r=0;t=', re.IGNORECASE)
 # A number of guesses that shares no factor with that of the addresses, so that all of them try.
 _UNKNOWN_EACH = 101
+_RANDOM_EACH, _RANDOM_FIRST = 20, 7
 _TELL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Who is guessed at, how often, and from how many addresses, each of which makes `in_a_row`
-    guesses before the next one has its turn; `seconds` is the deadline."""
+    guesses before the next one has its turn; `seconds` is the deadline.
+
+    A twentieth of the guesses is at random accounts: in turn at one of `others`, and at one that
+    does not exist, each a new one. Their own counters are empty, so that each costs its hashes.
+    """
 
     victim: str
     unknown: list[str]
+    others: list[str]
     guesses: int
     addresses: int
     in_a_row: int
     connections: int
     seconds: float
 
+    @property
+    def at_random(self) -> int:
+        """How many guesses are at random accounts."""
+        return len(range(_RANDOM_FIRST, self.guesses, _RANDOM_EACH))
+
     def requests(self) -> Iterator[bytes]:
         """All requests; the addresses are what the trusted hop saw."""
         for number in range(self.guesses):
             address = number // self.in_a_row % self.addresses
-            who = self.victim
-            if self.unknown and number % _UNKNOWN_EACH == 0:
-                who = self.unknown[number // _UNKNOWN_EACH % len(self.unknown)]
+            who = self._guessed_at(number)
             body = json.dumps({"identifier": who, "password": f"guess number {number:08}"})
             yield (
                 "POST /v1/auth/login HTTP/1.1\r\nhost: localhost\r\n"
                 f"x-forwarded-for: 10.66.{address // 250}.{address % 250 + 1}\r\n"
                 f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}"
             ).encode()
+
+    def _guessed_at(self, number: int) -> str:
+        if number % _RANDOM_EACH == _RANDOM_FIRST:
+            known = number // _RANDOM_EACH % 2
+            return random.choice(self.others) if known else random_email()  # noqa: S311  a mix
+        if number % _UNKNOWN_EACH == 0:
+            return self.unknown[number // _UNKNOWN_EACH % len(self.unknown)]
+        return self.victim
 
 
 @dataclass
@@ -91,9 +111,7 @@ class Guesser(asyncio.Protocol):
         if length is None or len(self._received) < end + 4 + int(length[1]):
             return
         self._received = b""
-        policy = _POLICY.search(head)
-        status = head[9:12].decode()
-        self._tally.statuses[f"{status} {policy[1].decode()}" if policy else status] += 1
+        self._tally.statuses[Answer(int(head[9:12]), head, b"").outcome] += 1
         self._next()
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -1,6 +1,6 @@
 """Loads by clients of which some mean harm, and whether everybody else is still served.
 
-    python -m bench.loads [NAME ...] [--seconds S] [--judge] [--write] [--as SECTION]
+    python -m bench.loads [NAME ...] [--seconds S] [--judge] [--write] [--as before]
 
 Plays each load on a server process of its own, as it is delivered, and asks it meanwhile what a
 cluster and honest callers ask; before the load they ask as long of an idle server. Prints tables;
@@ -11,12 +11,9 @@ server's error, or honest callers were refused; with `--judge` when a time was b
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +26,7 @@ from bench.load_figures import Outcome, Pair, Series, table
 from bench.load_mixes import LOADS
 from bench.machine import circumstances
 from bench.service import delivered
+from bench.watching import asked, port_of, result, running, series_of
 from core.bootstrap import build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
@@ -43,7 +41,6 @@ HONEST = 120
 WARM_SECONDS = 3.0
 AHEAD_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
-_PATIENCE_SECONDS = 60.0
 _LOCK_SECONDS = 0.7
 
 
@@ -55,35 +52,17 @@ class Bench:
     server: ServerProcess
     superuser_url: str
     attacked: list[LoggedIn]
-    readers: list[LoggedIn]
-
-    @property
-    def port(self) -> int:
-        return int(self.server.url.rpartition(":")[2])
-
-    def probed(self, seconds: float, honest: list[LoggedIn]) -> dict[str, Series]:
-        """What callers noticed, by kind."""
-        plan = {
-            "port": self.port,
-            "load": self.name,
-            "seconds": seconds,
-            "readers": as_plain(self.readers),
-            "honest": as_plain(honest),
-        }
-        with _process("bench.probing", plan) as process:
-            told = _result(process, seconds + _PATIENCE_SECONDS)
-        return {kind: _series(each) for kind, each in told.items()}
 
     @contextmanager
     def under_load(self) -> Iterator[dict[str, Any]]:
         """What the load got is in the value, behind the block."""
-        plan = {"port": self.port, "load": self.name, "people": as_plain(self.attacked)}
+        plan = {"port": port_of(self.server), "load": self.name, "people": as_plain(self.attacked)}
         told: dict[str, Any] = {}
-        with _process("bench.loading", plan) as process:
+        with running("bench.loading", plan) as process:
             yield told
             if process.poll() is not None:
                 raise RuntimeError(f"the load ended with status {process.returncode}")
-            told.update(_result(process, _PATIENCE_SECONDS))
+            told.update(result(process))
 
     def reads_at_once(self) -> int:
         """How many of the load's reads wait for one lock of the database: all that may be at work
@@ -117,59 +96,30 @@ def measured(
             server=server,
             superuser_url=postgres.superuser_url,
             attacked=attacked,
-            readers=readers,
         )
-        bench.probed(WARM_SECONDS, honest[0])
-        idle = bench.probed(seconds, honest[1])
+        phases = iter(honest)
+
+        def probed(seconds: float) -> dict[str, Series]:
+            return asked(server, seconds, readers=readers, load=name, honest=next(phases))
+
+        probed(WARM_SECONDS)
+        idle = probed(seconds)
         at_once = None
         with bench.under_load() as got:
             time.sleep(AHEAD_SECONDS)
-            during = bench.probed(seconds, honest[2])
+            during = probed(seconds)
             if load.at_once:
                 at_once = bench.reads_at_once()
     finally:
         # Not stop(): a server that has fallen behind would first do all that it was asked for.
         server.kill()
     return Outcome(
-        got=_series(got),
+        got=series_of(got),
         seconds=got["lasted"],
         callers={kind: Pair(idle=idle[kind], during=during[kind]) for kind in idle},
         times_judged=load.times_judged,
         at_once=at_once,
     )
-
-
-@contextmanager
-def _process(module: str, plan: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    # A session of its own: Ctrl-C is for us, and we end it.
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        if process.stdin is None:
-            raise RuntimeError("no pipe")
-        process.stdin.write(json.dumps(plan) + "\n")
-        process.stdin.flush()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _result(process: subprocess.Popen[str], seconds: float) -> Any:
-    """Its one line; closes its standard input."""
-    output, _ = process.communicate(timeout=seconds)
-    if process.returncode:
-        raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
-    return json.loads(output)
-
-
-def _series(told: Mapping[str, Any]) -> Series:
-    return Series(Counter(told["statuses"]), list(told["seconds"]))
 
 
 def measure(names: list[str], seconds: float) -> tuple[dict[str, Outcome], str]:
@@ -189,7 +139,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load (20; at most 60)")
     parser.add_argument("--judge", action="store_true", help="times too decide the exit status")
     parser.add_argument("--write", action="store_true", help=f"also write docs/{DOCUMENT.name}")
-    parser.add_argument("--as", dest="section", default="after", choices=("before", "after"))
+    parser.add_argument(
+        "--as", dest="when", choices=("now", "before"), default="now", help="which of its tables"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(LOADS):
         parser.error(f"there is no load {', '.join(sorted(unknown))}")
@@ -208,7 +160,7 @@ def main() -> int:
     report = "\n".join([circumstances(postgres=postgres), "", *table(outcomes), ""])
     print(report)
     if arguments.write:
-        write_section(DOCUMENT, f"loads {arguments.section}", report)
+        write_section(DOCUMENT, f"loads {arguments.when}", report)
     broken = [f"{name}: {fault}" for name, o in outcomes.items() for fault in o.broken()]
     slow = [f"{name}: {fault}" for name, o in outcomes.items() for fault in o.slow()]
     print(*broken, *slow, sep="\n", file=sys.stderr)

@@ -2,8 +2,8 @@
 
     python -m bench.probing
 
-Reads a line of JSON: `port`, `load`, `seconds`, and as bench.accounts gives them `readers` and
-`honest`. Prints one at the end: by kind of caller `statuses`, and `seconds` from the moment at
+Reads a line of JSON: `port`, `load` or null, `seconds`, and as bench.accounts gives them `readers`
+and `honest`. Prints one at the end: by kind of caller `statuses`, and `seconds` from the moment at
 which each request was due.
 """
 
@@ -28,7 +28,9 @@ from tests.support.people import LoggedIn
 PROBES_A_SECOND = 10.0
 
 
-def probes(load: str, readers: Sequence[LoggedIn], honest: Sequence[LoggedIn]) -> dict[str, Honest]:
+def probes(
+    load: str | None, readers: Sequence[LoggedIn], honest: Sequence[LoggedIn]
+) -> dict[str, Honest]:
     """By kind: what a cluster asks, other users' reads, and honest callers of the load's routes."""
 
     def health(kind: str) -> Honest:
@@ -41,7 +43,7 @@ def probes(load: str, readers: Sequence[LoggedIn], honest: Sequence[LoggedIn]) -
         LIVE: health(LIVE),
         READY: health(READY),
         READS: Honest(rate=PROBES_A_SECOND, callers=reads),
-        **LOADS[load].honest(honest, own_address()),
+        **(LOADS[load].honest(honest, own_address()) if load else {}),
     }
 
 
