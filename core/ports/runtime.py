@@ -113,6 +113,15 @@ class Metrics(RequestMetrics, Protocol):
         """`state` gives the connections in use and at rest; it is asked when somebody looks."""
         ...
 
+    def watch_line(self, share: str, waiting: Callable[[], int]) -> None:
+        """`waiting` gives how many requests wait for a place of the share; it is asked when
+        somebody looks."""
+        ...
+
+    def forged_token(self) -> None:
+        """A token that this service never made was refused."""
+        ...
+
     def delivery(self, outcome: str) -> None:
         """One message of the outbox was handled; outcomes are those of core/services/deliveries."""
         ...

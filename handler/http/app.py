@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
@@ -98,7 +99,9 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     )
     app.state.core = core
     app.state.draining = draining
-    app.state.shares = Shares.of(core.settings.database_pool_size)
+    app.state.shares = shares = Shares.of(core.settings.database_pool_size)
+    for name, share in (("credentials", shares.credentials), ("others", shares.others)):
+        core.metrics.watch_line(name, partial(getattr, share, "waiting"))
     app.state.readiness = ReadinessProbe(core)
     for router in (*ROUTERS, *routers):
         # Not include_router: it would match every request twice.

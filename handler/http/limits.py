@@ -92,6 +92,7 @@ def count_forgery(call: Call) -> None:
     Raises:
         TooManyRequests
     """
+    call.core.metrics.forged_token()
     _count(call, call.core.local_limiter, FORGERIES, address_bucket(call.address))
 
 

@@ -29,6 +29,11 @@ class Share:
         self._use = RecentUse()
         self._line: FairLine[asyncio.Future[None]] = FairLine(most=LONGEST_LINE, use=self._use)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._line)
+
     @asynccontextmanager
     async def place(self, caller: str) -> AsyncIterator[None]:
         """Holds a place within the block.

@@ -44,6 +44,12 @@ class RecordedMetrics:
     def watch_pool(self, state: Callable[[], tuple[int, int]]) -> None:
         self.pool_state = state
 
+    def watch_line(self, share: str, waiting: Callable[[], int]) -> None:
+        raise AssertionError("not of the storage")
+
+    def forged_token(self) -> None:
+        raise AssertionError("not of the storage")
+
     def delivery(self, outcome: str) -> None:
         raise AssertionError("not of the storage")
 

@@ -40,6 +40,8 @@ def exercise(metrics: PrometheusMetrics) -> None:
     metrics.request_finished(method="GET", path="/v1/users/me", status=200, seconds=0.003)
     metrics.query(operation="select", table="users", seconds=0.001)
     metrics.watch_pool(lambda: (3, 2))
+    metrics.watch_line("others", lambda: 4)
+    metrics.forged_token()
     metrics.delivery("sent")
     metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
     metrics.redis_operation("get")
@@ -70,6 +72,8 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "users_deleted": ("counter", set()),
         "authentication_attempts": ("counter", {"status"}),
         "password_hashes": ("counter", set()),
+        "http_requests_waiting": ("gauge", {"share"}),
+        "forged_tokens": ("counter", set()),
         "password_hashes_in_flight": ("gauge", set()),
         "db_queries": ("counter", {"operation", "table"}),
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),

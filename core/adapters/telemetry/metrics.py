@@ -67,6 +67,15 @@ class PrometheusMetrics:
         )
         self._active = Gauge("db_connection_pool_active", "Connections in use.", registry=registry)
         self._idle = Gauge("db_connection_pool_idle", "Connections at rest.", registry=registry)
+        self._waiting = Gauge(
+            "http_requests_waiting",
+            "Requests that wait for a place among those at work.",
+            ["share"],
+            registry=registry,
+        )
+        self._forged = Counter(
+            "forged_tokens_total", "Tokens refused that are none of ours.", registry=registry
+        )
         self._deliveries = Counter(
             "outbox_deliveries_total",
             "Messages of the outbox that were handled.",
@@ -109,6 +118,12 @@ class PrometheusMetrics:
     def watch_pool(self, state: Callable[[], tuple[int, int]]) -> None:
         self._active.set_function(lambda: state()[0])
         self._idle.set_function(lambda: state()[1])
+
+    def watch_line(self, share: str, waiting: Callable[[], int]) -> None:
+        self._waiting.labels(share).set_function(waiting)
+
+    def forged_token(self) -> None:
+        self._forged.inc()
 
     def delivery(self, outcome: str) -> None:
         self._deliveries.labels(outcome).inc()
