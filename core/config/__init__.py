@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.config import values
@@ -138,6 +138,13 @@ class Settings(FetchedSettings):
     )
     access_token_lifetime: timedelta = setting(
         "ACCESS_TOKEN_LIFETIME", values.duration(60, 900), "seconds", timedelta(minutes=10)
+    )
+    high_s_until: datetime | None = setting(
+        "HIGH_S_UNTIL",
+        values.moment,
+        "upgrades only: access tokens issued before this time, such as 2026-12-01T12:00:00Z, may "
+        "have signatures as 0.1.0 made them",
+        None,
     )
     refresh_token_sliding: timedelta = setting(
         "REFRESH_TOKEN_SLIDING",

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -80,6 +80,17 @@ def duration(low: int, high: int) -> Callable[[str], timedelta]:
     """Seconds from `low` to `high`, as a timedelta."""
     parse = seconds(low, high)
     return lambda value: timedelta(seconds=parse(value))
+
+
+def moment(value: str) -> datetime:
+    """A time of RFC 3339, whose offset says which one it is."""
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        read = datetime.min
+    if read.tzinfo is None:
+        raise ValueError("must be a time such as 2026-12-01T12:00:00Z")
+    return read
 
 
 def environment(value: str) -> Environment:
