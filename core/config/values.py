@@ -87,8 +87,8 @@ def moment(value: str) -> datetime:
     try:
         read = datetime.fromisoformat(value)
     except ValueError:
-        read = datetime.min
-    if read.tzinfo is None:
+        read = None
+    if read is None or read.tzinfo is None:
         raise ValueError("must be a time such as 2026-12-01T12:00:00Z")
     return read
 

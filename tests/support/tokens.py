@@ -121,7 +121,7 @@ def signed(
     header: Mapping[str, object] | bytes,
     payload: Mapping[str, object] | bytes,
 ) -> str:
-    """JWS compact serialisation (RFC 7515 section 7.1) without the checks of a library, of low s."""
+    """JWS compact serialisation (RFC 7515 section 7.1) without the checks of a library."""
     signing_input = f"{segment(header)}.{segment(payload)}"
     r, s = decode_dss_signature(key.sign(signing_input.encode(), ECDSA(SHA256())))
     s = min(s, P256_ORDER - s)

@@ -1,7 +1,7 @@
 """ES256 with one signature for what is signed: of (r, s) and (r, n - s) the one with the lower s.
 
-ECDSA accepts both, so that anybody can write a token that was signed in a second way. FIPS 186-5 and
-RFC 7518 do not choose; Bitcoin's BIP 146 chose the lower, and called it low s. Any verifier takes it.
+ECDSA accepts both: anybody can write a signed token in a second way. FIPS 186-5 and RFC 7518
+do not choose; Bitcoin's BIP 146 chose the lower, and called it low s. Any verifier takes it.
 """
 
 from __future__ import annotations
