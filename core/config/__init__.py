@@ -221,6 +221,13 @@ class Settings(FetchedSettings):
         1200,
         unsafe=lambda limit: None if limit else "must not be 0",
     )
+    limit_site_share: int = setting(
+        "LIMIT_SITE_SHARE",
+        values.integer(2, 65_536),
+        "how many times a limit by address the /48 of an IPv6 address may use: a site has up to "
+        "65,536 /64",
+        16,
+    )
     limit_changes_per_minute: int = setting(
         "LIMIT_CHANGES_PER_MINUTE",
         values.integer(0, 1_000_000),

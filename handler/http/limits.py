@@ -17,7 +17,8 @@ from fastapi.params import Depends as Dependency
 from starlette.requests import Request
 
 from core.errors import TooManyRequests
-from handler.http.client_address import address_bucket
+from core.ports.runtime import Quota
+from handler.http.client_address import address_bucket, site_of
 from handler.http.context import Call
 
 if TYPE_CHECKING:
@@ -84,27 +85,42 @@ def count_change(call: Call, session_id: UUID) -> None:
         _count(call, CHANGES, str(session_id))
 
 
+def count_address(call: Call, limit: Limit) -> None:
+    """Counts a request of the client's address, and of the site that has it.
+
+    Raises:
+        TooManyRequests
+    """
+    _count(call, limit, address_bucket(call.address), site=site_of(call.address))
+
+
 def _dependency(limit: Limit) -> Dependency:
     def count(request: Request) -> None:
-        call = Call(request)
-        _count(call, limit, address_bucket(call.address))
+        count_address(Call(request), limit)
 
     dependency: Any = Depends(count)
     return dependency  # type: ignore[no-any-return]
 
 
-def _count(call: Call, limit: Limit, who: str) -> None:
-    """Counts the request, and leaves where the limit stands in the answer's headers."""
-    size = limit.size(call.core.settings)
+def _count(call: Call, limit: Limit, who: str, *, site: str | None = None) -> None:
+    """Counts the request, and leaves where the limit stands in the answer's headers: the one of
+    `site`, where less is left of that."""
+    settings = call.core.settings
+    size = limit.size(settings)
     if size == 0:
         return
-    state = call.core.limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW)
+    wider = None
+    if site is not None:
+        key = f"{limit.policy}-site:{site}"
+        wider = Quota(key=key, limit=size * settings.limit_site_share)
+    state = call.core.limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW, wider=wider)
+    policy = f"{limit.policy}-site" if state.wider else limit.policy
     if not state.allowed:
         raise TooManyRequests(
-            retry_after=state.retry_after, limit=size, window=_WINDOW, policy=limit.policy
+            retry_after=state.retry_after, limit=state.limit, window=_WINDOW, policy=policy
         )
     # draft-ietf-httpapi-ratelimit-headers-11; `t` is optional, and not known while all is well.
     call.exchange.headers += [
-        (b"ratelimit-policy", f'"{limit.policy}";q={size};w={_WINDOW}'.encode()),
-        (b"ratelimit", f'"{limit.policy}";r={state.remaining}'.encode()),
+        (b"ratelimit-policy", f'"{policy}";q={state.limit};w={_WINDOW}'.encode()),
+        (b"ratelimit", f'"{policy}";r={state.remaining}'.encode()),
     ]

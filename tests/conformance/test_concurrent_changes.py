@@ -1,6 +1,6 @@
 """Changes at once without a version that they are meant for: each waits its turn, none is refused.
 
-412 is the answer to a precondition (RFC 9110 section 15.5.13), and so never to a request without one.
+412 answers a precondition (RFC 9110 section 15.5.13), and so never a request without one.
 """
 
 from __future__ import annotations
