@@ -177,7 +177,7 @@ METHOD_NOT_ALLOWED = ProblemType(
 )  # fmt: skip
 REQUEST_TIMEOUT = ProblemType(
     "request-timeout", 408, "Request timeout",
-    "The body did not arrive in time. The connection was closed; try again.",
+    "The headers or the body did not arrive in time. The connection was closed; try again.",
 )  # fmt: skip
 PAYLOAD_TOO_LARGE = ProblemType(
     "payload-too-large", 413, "Body too large",
