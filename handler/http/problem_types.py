@@ -185,7 +185,8 @@ PAYLOAD_TOO_LARGE = ProblemType(
 )  # fmt: skip
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     "unsupported-media-type", 415, "Unsupported media type",
-    "Bodies are application/json in UTF-8, and application/merge-patch+json for PATCH.",
+    "Bodies are application/json in UTF-8, and application/merge-patch+json for PATCH, without a "
+    "Content-Encoding.",
 )  # fmt: skip
 INTERNAL_ERROR = ProblemType(
     "internal-error", 500, "Internal error",
