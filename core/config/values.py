@@ -188,9 +188,12 @@ def unencrypted_url(url: str) -> str | None:
 
 
 def unencrypted_database(url: str) -> str | None:
-    """Why this connection would be readable on its way."""
-    mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]
-    return None if mode in {"require", "verify-ca", "verify-full"} else "needs sslmode=verify-full"
+    """Why others could read or answer this connection on its way.
+
+    `require` takes any certificate, and `verify-ca` that of any other host of the authority.
+    """
+    modes = parse_qs(urlsplit(url).query).get("sslmode", [])
+    return None if modes == ["verify-full"] else "needs sslmode=verify-full"
 
 
 def unencrypted_redis(url: str) -> str | None:

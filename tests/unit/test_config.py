@@ -46,6 +46,22 @@ def test_production_is_the_default() -> None:
         ("ACCOUNT_URL", "http://app.example.com/account"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
+        *(
+            (name, f"postgresql://user_api@db.example.com/user_api?{query}")
+            for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL")
+            for query in (
+                "sslmode=disable",
+                "sslmode=allow",
+                "sslmode=require",
+                "sslmode=verify-ca",
+                "sslmode=VERIFY-FULL",
+                "sslmode=verify-full&sslmode=require",
+                "sslmode=require&sslmode=verify-full",
+                "sslmode=",
+                "ssl=true",
+                "application_name=sslmode%3Dverify-full",
+            )
+        ),
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
         ("REDIS_URL", "redis://app:secret@cache.example.com"),
         ("LIMIT_ADDRESS_PER_MINUTE", "0"),
