@@ -147,6 +147,7 @@ def build_core(
         clock=clock,
         issuer=settings.public_url,
         audience=settings.token_audience,
+        high_s_until=settings.high_s_until,
     )
     policy = SessionPolicy(
         sliding=settings.refresh_token_sliding,

@@ -43,10 +43,12 @@ class NormalisedRequest:
 
     def scope(self) -> dict[str, Any]:
         """The ASGI 3 scope that uvicorn builds for the same request behind the same proxy."""
+        # HTTP/1.0 is the one that need not name a host.
+        hostless = self.form.may_lack_host and all(name != b"host" for name, _ in self.headers)
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
+            "http_version": "1.0" if hostless else "1.1",
             "method": self.method,
             "scheme": "http",  # TLS ends at the load balancer, on both targets
             "root_path": "",

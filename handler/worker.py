@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import reprlib
 import secrets
 import threading
 import time
@@ -145,7 +146,7 @@ class Worker:
         return due
 
 
-def run_job(core: Core, name: str, deadline_seconds: float) -> Mapping[str, int]:
+def run_job(core: Core, name: object, deadline_seconds: float) -> Mapping[str, int]:
     """One scheduled job, repeated until nothing is due or time is up: what was done, by kind.
 
     On a standby nothing is, and the answer is `{"standby": 1}`.
@@ -155,9 +156,11 @@ def run_job(core: Core, name: str, deadline_seconds: float) -> Mapping[str, int]
         StorageUnavailable: the database does not answer; the next invocation tries again.
     """
     ends = time.monotonic() + deadline_seconds
-    job = _JOBS.get(name)
+    job = _JOBS.get(name) if isinstance(name, str) else None
     if job is None:
-        raise ConfigurationError(f"there is no job {name!r}; the jobs are housekeeping and outbox")
+        # Shortened: it is whatever the event holds.
+        named = reprlib.repr(name)
+        raise ConfigurationError(f"there is no job {named}; the jobs are housekeeping and outbox")
     if core.storage.readiness().standby:
         logger.info("the database is a standby: the job %s waits for its promotion", name)
         core.backlog.forget()

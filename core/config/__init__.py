@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.config import values
@@ -139,6 +139,13 @@ class Settings(FetchedSettings):
     access_token_lifetime: timedelta = setting(
         "ACCESS_TOKEN_LIFETIME", values.duration(60, 900), "seconds", timedelta(minutes=10)
     )
+    high_s_until: datetime | None = setting(
+        "HIGH_S_UNTIL",
+        values.moment,
+        "upgrades only: access tokens issued before this time, such as 2026-12-01T12:00:00Z, may "
+        "have signatures as 0.1.0 made them",
+        None,
+    )
     refresh_token_sliding: timedelta = setting(
         "REFRESH_TOKEN_SLIDING",
         values.duration(60, 30 * 86400),
@@ -220,6 +227,13 @@ class Settings(FetchedSettings):
         "tokens of foreign make an address (IPv6: /64) a minute and process, before 401 becomes "
         "429; 0 for none",
         120,
+    )
+    limit_site_share: int = setting(
+        "LIMIT_SITE_SHARE",
+        values.integer(2, 65_536),
+        "how many times a limit by address the /48 of an IPv6 address may use: a site has up to "
+        "65,536 /64",
+        16,
     )
     limit_changes_per_minute: int = setting(
         "LIMIT_CHANGES_PER_MINUTE",

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -80,6 +80,17 @@ def duration(low: int, high: int) -> Callable[[str], timedelta]:
     """Seconds from `low` to `high`, as a timedelta."""
     parse = seconds(low, high)
     return lambda value: timedelta(seconds=parse(value))
+
+
+def moment(value: str) -> datetime:
+    """A time of RFC 3339, whose offset says which one it is."""
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise ValueError("must be a time such as 2026-12-01T12:00:00Z")
+    return read
 
 
 def environment(value: str) -> Environment:
@@ -177,9 +188,12 @@ def unencrypted_url(url: str) -> str | None:
 
 
 def unencrypted_database(url: str) -> str | None:
-    """Why this connection would be readable on its way."""
-    mode = parse_qs(urlsplit(url).query).get("sslmode", ["prefer"])[-1]
-    return None if mode in {"require", "verify-ca", "verify-full"} else "needs sslmode=verify-full"
+    """Why others could read or answer this connection on its way.
+
+    `require` takes any certificate, and `verify-ca` that of any other host of the authority.
+    """
+    modes = parse_qs(urlsplit(url).query).get("sslmode", [])
+    return None if modes == ["verify-full"] else "needs sslmode=verify-full"
 
 
 def unencrypted_redis(url: str) -> str | None:

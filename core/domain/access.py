@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from core.domain.profile import printable
+from core.domain.text import printable
 from core.domain.user import User
 from core.errors import FieldError, InvalidInput, PermissionDenied
 

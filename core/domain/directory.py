@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.domain.addresses import EmailAddress
-from core.domain.profile import printable
+from core.domain.text import printable
 from core.domain.user import User, UserStatus
 from core.errors import FieldError, InvalidInput
 

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from ipaddress import IPv6Address
 from zoneinfo import available_timezones
 
+from core.domain.text import printable, visible
 from core.errors import FieldError, InvalidInput
 
 ATTRIBUTES_BYTES = 16 * 1024
@@ -20,12 +22,18 @@ _LOCALE = re.compile(
     r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?(?:-[A-Za-z0-9]{5,8})*"
 )
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
-_PICTURE = re.compile(r"https://[!-~]{1,2040}")
-
-
-def printable(value: str) -> bool:
-    """True when PostgreSQL can store the text and no terminal or log is confused by it."""
-    return not any(ch < " " or "\x7f" <= ch <= "\x9f" or "\ud800" <= ch <= "\udfff" for ch in value)
+# RFC 3986, without what markup would take for its own (quotes, angle brackets), and what readers
+# take for something else (userinfo, backslashes). Possessive, so that nothing is read twice.
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_SIGNS = "A-Za-z0-9._~!$&()*+,;=:@/-"
+_PICTURE = re.compile(
+    rf"https://(?:\[(?P<ipv6>[0-9A-Fa-f:.]{{2,45}})\]|{_LABEL}(?:\.{_LABEL})*+\.?)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    rf"(?:/(?:[{_SIGNS}]|%[0-9A-Fa-f]{{2}})*+)?"
+    rf"(?:\?(?:[?{_SIGNS}]|%[0-9A-Fa-f]{{2}})*+)?"
+    rf"(?:#(?:[?{_SIGNS}]|%[0-9A-Fa-f]{{2}})*+)?"
+)
+_LONGEST_PICTURE = 2048
 
 
 @cache
@@ -34,9 +42,27 @@ def _time_zones() -> frozenset[str]:
 
 
 def _name(value: str) -> str | None:
-    if not printable(value) or not value.strip():
-        return "must be visible characters"
+    if not printable(value) or not visible(value):
+        return "must be visible characters, without controls of lines or direction"
     return None if len(value) <= 200 else "must have at most 200 characters"
+
+
+def _picture(value: str) -> str | None:
+    found = _PICTURE.fullmatch(value) if len(value) <= _LONGEST_PICTURE else None
+    if found and int(found["port"] or 0) <= 65535 and _is_ipv6(found["ipv6"]):
+        return None
+    return (
+        f"must be an https URL of at most {_LONGEST_PICTURE:,} characters, without user, blanks,"
+        " quotes or angle brackets"
+    )
+
+
+def _is_ipv6(text: str | None) -> bool:
+    """True for none as well."""
+    try:
+        return text is None or bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def _matching(pattern: re.Pattern[str], detail: str) -> Callable[[str], str | None]:
@@ -54,7 +80,7 @@ _RULES: Mapping[str, Callable[[str], str | None]] = {
     "phone": _matching(_PHONE, "must be an E.164 number such as +15550100000"),
     "locale": _matching(_LOCALE, "must be a BCP 47 language tag such as en-GB"),
     "time_zone": lambda value: None if value in _time_zones() else "must be an IANA time zone name",
-    "picture": _matching(_PICTURE, "must be an https URL of at most 2,048 characters"),
+    "picture": _picture,
 }
 
 

@@ -209,6 +209,10 @@ class AccessStore(Protocol):
 
     def role(self, name: str) -> Role | None: ...
 
+    def locked_role(self, name: str) -> Role | None:
+        """As it is now, and stays until the transaction ends; changes of it wait for each other."""
+        ...
+
     def role_page(self, *, after: str | None, limit: int) -> Sequence[Role]:
         """By name, strictly behind `after`."""
         ...
@@ -223,13 +227,12 @@ class AccessStore(Protocol):
         *,
         description: str,
         permissions: frozenset[str],
-        expected_version: int,
         now: datetime,
     ) -> Role | None:
-        """Replaces both and raises the version; None when missing or of another version."""
+        """Replaces both and raises the version; None when missing."""
         ...
 
-    def delete_role(self, name: str, *, expected_version: int) -> bool:
-        """False when missing or of another version. Raises RoleInUse while users hold it; the
-        transaction stays usable."""
+    def delete_role(self, name: str) -> bool:
+        """False when missing. Raises RoleInUse while users hold it; the transaction stays
+        usable."""
         ...

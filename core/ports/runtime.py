@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,17 +25,29 @@ class Ids(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quota:
+    """Hits of `key` that are let through in a window."""
+
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class LimitState:
-    """Where a limit stands after a hit (draft-ietf-httpapi-ratelimit-headers)."""
+    """Where a limit stands after a hit (draft-ietf-httpapi-ratelimit-headers); `wider` says that
+    it is the wider one of two."""
 
     allowed: bool
     limit: int
     window: int
     remaining: int
     retry_after: int
+    wider: bool = False
 
     @classmethod
-    def after(cls, hits: int, *, limit: int, window: int, left: float) -> LimitState:
+    def after(
+        cls, hits: int, *, limit: int, window: int, left: float, wider: bool = False
+    ) -> LimitState:
         """The state after `hits` in a window that ends in `left` seconds."""
         allowed = hits <= limit
         return cls(
@@ -44,15 +56,40 @@ class LimitState:
             window=window,
             remaining=max(0, limit - hits),
             retry_after=0 if allowed else max(1, math.ceil(left)),
+            wider=wider,
         )
+
+    @classmethod
+    def nearest(
+        cls,
+        counts: Sequence[tuple[int, float]],
+        *,
+        limit: int,
+        window: int,
+        wider: Quota | None,
+    ) -> LimitState:
+        """The state with less left; `counts` are hits and seconds of the narrow one and, if that
+        was hit as well, of the wider one."""
+        hits, left = counts[0]
+        narrow = cls.after(hits, limit=limit, window=window, left=left)
+        if wider is None or len(counts) == 1:
+            return narrow
+        hits, left = counts[1]
+        wide = cls.after(hits, limit=wider.limit, window=window, left=left, wider=True)
+        return narrow if wide.allowed and narrow.remaining <= wide.remaining else wide
 
 
 class RateLimiter(Protocol):
     """Limits by client address: an accelerator that may forget, never the truth."""
 
-    def hit(self, key: str, *, limit: int, window: int) -> LimitState:
-        """Counts one hit of `key` against `limit` in `window` seconds; 0 is no limit. Never raises,
-        and waits for an accelerator as decision 0013 says."""
+    def hit(self, key: str, *, limit: int, window: int, wider: Quota | None = None) -> LimitState:
+        """Counts one hit of `key` against `limit` in `window` seconds; 0 is no limit.
+
+        One that is let through counts against `wider` as well, which `key` is a part of: what is
+        refused does not, so that one part cannot use it up for the others. Returns the state of
+        whichever has less left. Never raises, and waits for an accelerator as decision 0013 says,
+        once for both.
+        """
         ...
 
 

@@ -16,7 +16,6 @@ from core.errors import (
     NotFound,
     PrivilegeEscalation,
     RoleBuiltIn,
-    VersionMismatch,
 )
 from core.ports.runtime import Clock
 from core.ports.storage import Storage, Stores, UnitOfWork
@@ -99,11 +98,10 @@ class Roles:
                 name,
                 description=role.description if description is None else description,
                 permissions=wanted,
-                expected_version=role.version,
                 now=self.clock.now(),
             )
             if changed is None:
-                raise VersionMismatch
+                raise NotFound
             _record(uow, EventType.ROLE_UPDATED, principal, changed)
             uow.commit(changed)
         return changed
@@ -122,8 +120,8 @@ class Roles:
             self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
         ) as uow:
             role = _changeable(uow, principal, name, precondition)
-            if not uow.access.delete_role(name, expected_version=role.version):
-                raise VersionMismatch
+            if not uow.access.delete_role(name):
+                raise NotFound
             _record(uow, EventType.ROLE_DELETED, principal, role)
             uow.commit()
 
@@ -199,9 +197,10 @@ class Roles:
         )
 
 
-def _existing(stores: Stores, name: str) -> Role:
+def _existing(stores: Stores, name: str, *, lock: bool = False) -> Role:
+    read = stores.access.locked_role if lock else stores.access.role
     # What cannot be a name may not even be text to PostgreSQL.
-    role = stores.access.role(name) if is_role_name(name) else None
+    role = read(name) if is_role_name(name) else None
     if role is None:
         raise NotFound
     return role
@@ -223,7 +222,8 @@ def _grantable(uow: UnitOfWork, principal: Principal, name: str) -> Role:
 def _changeable(
     uow: UnitOfWork, principal: Principal, name: str, precondition: Precondition
 ) -> Role:
-    role = _existing(uow, name)
+    # Who comes second waits, and then judges and changes what the first one left.
+    role = _existing(uow, name, lock=True)
     if role.built_in:
         raise RoleBuiltIn
     _require_held(principal, role.permissions)

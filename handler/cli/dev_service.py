@@ -58,6 +58,7 @@ class DevService:
         def greet() -> None:
             greeting = Greeting(
                 url=self.core.settings.public_url,
+                listens_on=listener.getsockname()[0],
                 seconds=time.monotonic() - started,
                 data=self.folder.path,
                 mail_page=sink,

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import orjson
 
-from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, MEDIA_TYPE
+from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, MEDIA_TYPE, REQUEST_TIMEOUT
 
-_KINDS = {kind.status: kind for kind in (BAD_REQUEST, INTERNAL_ERROR)}
+_KINDS = {kind.status: kind for kind in (BAD_REQUEST, REQUEST_TIMEOUT, INTERNAL_ERROR)}
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -65,6 +65,20 @@ def address_bucket(address: str) -> str:
     return str(IPv6Network((parsed, 64), strict=False))
 
 
+def site_of(address: str) -> str | None:
+    """The /48 around an IPv6 address, which a limit counts beside its bucket; None for IPv4.
+
+    A site has up to a /48 (RFC 6177 section 2): 65,536 buckets. Raises ValueError when `address` is
+    none.
+    """
+    parsed = _parse(address)
+    if parsed is None:
+        raise ValueError("not an IP address")
+    if isinstance(parsed, IPv4Address):
+        return None
+    return str(IPv6Network((parsed, 48), strict=False))
+
+
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """An entry as proxies write it: `192.0.2.1:80`, `[2001:db8::1]:80`, port and zone or not."""
     text = text.strip(" \t")

@@ -36,7 +36,9 @@ def etag(version: int) -> str:
 
 
 def expected_version(request: Request, current: int) -> int | None:
-    """The version that a change is meant for: `current` if If-Match names it, None without it.
+    """The version that a change is meant for: `current` if If-Match names it, None if any is.
+
+    Any is without If-Match, and with `*`.
 
     Raises:
         VersionMismatch: it names others only; a weak tag never matches (section 13.1.1).
@@ -48,7 +50,9 @@ def expected_version(request: Request, current: int) -> int | None:
     tags = _tags(values)
     if tags is None:
         raise HttpProblem(BAD_REQUEST, 'If-Match has to be an ETag in quotes, such as "3", or *.')
-    if "*" not in tags and etag(current) not in tags:
+    if "*" in tags:
+        return None
+    if etag(current) not in tags:
         raise VersionMismatch
     return current
 

@@ -21,6 +21,7 @@ MAX_BODY_BYTES = 128 * 1024
 
 _ONCE = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key"})
 _READ = _ONCE | {
+    b"content-encoding",
     b"content-length",
     b"transfer-encoding",
     b"traceparent",
@@ -58,9 +59,12 @@ class Trace:
 
 @dataclass(slots=True)
 class Head:
-    """What one pass over the headers finds. `fault` says why the request is refused."""
+    """What one pass over the headers finds. `fault` says why the request is refused; `coded` is
+    whether its body is compressed or the like."""
 
     fault: str | None = None
+    has_host: bool = False
+    coded: bool = False
     request_id: str | None = None
     traceparent: bytes | None = None
     user_agent: str | None = None
@@ -83,6 +87,8 @@ class Head:
                     seen[name] = value
                 elif name == b"traceparent":
                     seen[name] = b""
+                elif name == b"content-encoding":
+                    seen[name] += b"," + value
         head._take(seen)
         return head
 
@@ -91,6 +97,7 @@ class Head:
         self.fault = fault if self.fault is None else min(fault, self.fault)
 
     def _take(self, seen: Mapping[bytes, bytes]) -> None:
+        self.has_host = bool(seen.get(b"host"))
         request_id = seen.get(b"x-request-id", b"")
         if _REQUEST_ID.fullmatch(request_id):
             self.request_id = request_id.decode()
@@ -104,6 +111,8 @@ class Head:
         else:
             self.content_length = int(length)
         self.has_body = self.content_length > 0 or b"transfer-encoding" in seen
+        codings = {part.strip().lower() for part in seen.get(b"content-encoding", b"").split(b",")}
+        self.coded = self.has_body and not codings <= {b"", b"identity"}
 
 
 def _is_joined(value: bytes) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core.errors import TooManyRequests
-from core.ports.runtime import RateLimiter
-from handler.http.client_address import address_bucket
+from core.ports.runtime import Quota, RateLimiter
+from handler.http.client_address import address_bucket, site_of
 from handler.http.context import Call
 
 if TYPE_CHECKING:
@@ -74,12 +74,13 @@ def limits_by_address(methods: Collection[str], path: str) -> list[Limit]:
 
 
 def count_address(call: Call, limit: Limit) -> None:
-    """Counts a request of an address. Redis may be asked: for a thread.
+    """Counts a request of an address, and of the site that has it. Redis may be asked: for a
+    thread.
 
     Raises:
         TooManyRequests
     """
-    _count(call, call.core.limiter, limit, address_bucket(call.address))
+    _count_both(call, call.core.limiter, limit)
 
 
 def count_forgery(call: Call) -> None:
@@ -93,7 +94,7 @@ def count_forgery(call: Call) -> None:
         TooManyRequests
     """
     call.core.metrics.forged_token()
-    _count(call, call.core.local_limiter, FORGERIES, address_bucket(call.address))
+    _count_both(call, call.core.local_limiter, FORGERIES)
 
 
 def count_change(call: Call, session_id: UUID) -> None:
@@ -106,18 +107,31 @@ def count_change(call: Call, session_id: UUID) -> None:
         _count(call, call.core.limiter, CHANGES, str(session_id))
 
 
-def _count(call: Call, limiter: RateLimiter, limit: Limit, who: str) -> None:
-    """Counts the request, and leaves where the limit stands in the answer's headers."""
-    size = limit.size(call.core.settings)
+def _count_both(call: Call, limiter: RateLimiter, limit: Limit) -> None:
+    _count(call, limiter, limit, address_bucket(call.address), site=site_of(call.address))
+
+
+def _count(
+    call: Call, limiter: RateLimiter, limit: Limit, who: str, *, site: str | None = None
+) -> None:
+    """Counts the request, and leaves where the limit stands in the answer's headers: the one of
+    `site`, where less is left of that."""
+    settings = call.core.settings
+    size = limit.size(settings)
     if size == 0:
         return
-    state = limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW)
+    wider = None
+    if site is not None:
+        key = f"{limit.policy}-site:{site}"
+        wider = Quota(key=key, limit=size * settings.limit_site_share)
+    state = limiter.hit(f"{limit.policy}:{who}", limit=size, window=_WINDOW, wider=wider)
+    policy = f"{limit.policy}-site" if state.wider else limit.policy
     if not state.allowed:
         raise TooManyRequests(
-            retry_after=state.retry_after, limit=size, window=_WINDOW, policy=limit.policy
+            retry_after=state.retry_after, limit=state.limit, window=_WINDOW, policy=policy
         )
     # draft-ietf-httpapi-ratelimit-headers-11; `t` is optional, and not known while all is well.
     call.exchange.headers += [
-        (b"ratelimit-policy", f'"{limit.policy}";q={size};w={_WINDOW}'.encode()),
-        (b"ratelimit", f'"{limit.policy}";r={state.remaining}'.encode()),
+        (b"ratelimit-policy", f'"{policy}";q={state.limit};w={_WINDOW}'.encode()),
+        (b"ratelimit", f'"{policy}";r={state.remaining}'.encode()),
     ]

@@ -177,7 +177,7 @@ METHOD_NOT_ALLOWED = ProblemType(
 )  # fmt: skip
 REQUEST_TIMEOUT = ProblemType(
     "request-timeout", 408, "Request timeout",
-    "The body did not arrive in time. The connection was closed; try again.",
+    "The headers or the body did not arrive in time. The connection was closed; try again.",
 )  # fmt: skip
 PAYLOAD_TOO_LARGE = ProblemType(
     "payload-too-large", 413, "Body too large",
@@ -185,7 +185,8 @@ PAYLOAD_TOO_LARGE = ProblemType(
 )  # fmt: skip
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     "unsupported-media-type", 415, "Unsupported media type",
-    "Bodies are application/json in UTF-8, and application/merge-patch+json for PATCH.",
+    "Bodies are application/json in UTF-8, and application/merge-patch+json for PATCH, without a "
+    "Content-Encoding.",
 )  # fmt: skip
 INTERNAL_ERROR = ProblemType(
     "internal-error", 500, "Internal error",

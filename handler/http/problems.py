@@ -46,8 +46,10 @@ _BY_STATUS: Mapping[int, ProblemType] = {
 class HttpProblem(HTTPException):
     """A refusal that has nothing to do with the domain. `detail` may be shown to anybody."""
 
-    def __init__(self, kind: ProblemType, detail: str) -> None:
-        super().__init__(kind.status, detail)
+    def __init__(
+        self, kind: ProblemType, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(kind.status, detail, headers)
         self.kind = kind
 
 
@@ -86,7 +88,7 @@ def domain_response(scope: Mapping[str, Any], error: DomainError) -> Response:
 def http_response(scope: Mapping[str, Any], error: HTTPException) -> Response:
     """The answer for a refusal of our own layers, or of the framework."""
     if isinstance(error, HttpProblem):
-        return problem_response(scope, error.kind, error.detail)
+        return problem_response(scope, error.kind, error.detail, headers=error.headers)
     kind = _BY_STATUS.get(error.status_code)
     if kind is None:
         kind = BAD_REQUEST if error.status_code < 500 else INTERNAL_ERROR

@@ -126,7 +126,15 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _start_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self.header_timeout, self.transport.close)
+        self._deadline = self.loop.call_later(self.header_timeout, self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        """408 to a request that has begun (RFC 9110 section 15.5.9); else nobody waits for one."""
+        if self._in_headers:
+            self._refusal = (408, "The headers did not arrive in time.")
+            self.send_400_response(self._refusal[1])
+        else:
+            self.transport.close()
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

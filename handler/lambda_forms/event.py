@@ -36,9 +36,13 @@ class Fields(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EventForm:
-    """`read` takes an event apart; `write` gives what the form wants beside status and body."""
+    """`read` takes an event apart; `write` gives what the form wants beside status and body.
+
+    `may_lack_host` is where events come without Host that no client has sent.
+    """
 
     name: str
+    may_lack_host: bool = False
     recognises: Callable[[Event, Event], bool]
     read: Callable[[Event, Event], Fields]
     write: Callable[[int, TextHeaders], dict[str, Any]]

@@ -97,12 +97,14 @@ def _spellings(name: str) -> Iterator[str]:
 
 ALB_MULTI_VALUE = EventForm(
     name="alb-multi-value",
+    may_lack_host=True,  # the health check of a function
     recognises=_is_multi_value,
     read=_read_multi_value,
     write=_write_multi_value,
 )
 ALB_SINGLE_VALUE = EventForm(
     name="alb-single-value",
+    may_lack_host=True,
     recognises=_is_single_value,
     read=_read_single_value,
     write=_write_single_value,

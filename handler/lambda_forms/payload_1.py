@@ -94,7 +94,13 @@ def _write(_status: int, headers: TextHeaders) -> dict[str, Any]:
     return {"multiValueHeaders": grouped(headers)}
 
 
-REST_API = EventForm(name="rest-api", recognises=_is_rest_api, read=_read_rest_api, write=_write)
+REST_API = EventForm(
+    name="rest-api",
+    may_lack_host=True,  # the test page of the console
+    recognises=_is_rest_api,
+    read=_read_rest_api,
+    write=_write,
+)
 HTTP_API_1 = EventForm(
     name="http-api-1.0", recognises=_is_http_api, read=_read_http_api, write=_write
 )

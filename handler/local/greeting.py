@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import chain
 from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Greeting:
-    """`seconds` is how long the start took; `password` is there on the first start only."""
+    """`seconds` is how long the start took; `password` is there on the first start only;
+    `listens_on` is the address of the listening socket."""
 
     url: str
+    listens_on: str
     seconds: float
     data: Path
     mail_page: bool
@@ -18,7 +22,8 @@ class Greeting:
     password: str | None
 
     def __str__(self) -> str:
-        return "\n".join(["", *self._places(), "", *self._administrator(), *self._example(), ""])
+        parts = (self._places(), self._network(), [""], self._administrator(), self._example())
+        return "\n".join(["", *chain.from_iterable(parts), ""])
 
     def _places(self) -> list[str]:
         mail = [f"  Mail      {self.url}/dev/mail"] if self.mail_page else []
@@ -28,6 +33,18 @@ class Greeting:
             f"  API docs  {self.url}/docs",
             *mail,
             f"  Data      {_short(self.data)} (kept; remove it to start afresh)",
+        ]
+
+    def _network(self) -> list[str]:
+        if ip_address(self.listens_on).is_loopback:
+            return []
+        mails = ["  The mails are shown to this machine only."] if self.mail_page else []
+        return [
+            "",
+            f"Listening on {self.listens_on}: other machines of your network reach the API too,",
+            "  without encryption and with the settings of development. Anybody there can sign up,",
+            "  and read what you send, passwords and tokens included.",
+            *mails,
         ]
 
     def _administrator(self) -> list[str]:

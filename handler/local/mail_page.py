@@ -16,16 +16,19 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends
 from jinja2 import Environment, FileSystemLoader
+from starlette.datastructures import Address
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from core.errors import PermissionDenied
+from handler.http.client_address import client_address
 
 LONGEST_LIST = 100
 
 _HERE = Path(__file__).parent
 _LINK = re.compile(r"(https?://[^\s<>\"]+)")
 _NAME = re.compile(r"(\d{8}T\d{9})Z-[A-Za-z0-9._-]+\.eml")
+_FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip"})
 _PAGE_HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -117,13 +120,23 @@ def _read(paths: Iterable[Path]) -> Iterator[KeptMail]:
 
 
 def _asked_locally(request: Request) -> None:
-    """Only the names of this machine are answered.
+    """Only this machine is answered: its peer, by its name, and not for somebody else.
 
-    The links are as good as passwords, and a site elsewhere may let its own name lead to this
-    machine (DNS rebinding).
+    The links are as good as passwords. With `--host 0.0.0.0` others reach this page and may send
+    any Host. A site elsewhere may let its own name lead a browser of this machine here (DNS
+    rebinding). A proxy on this machine says for whom it asks.
     """
-    if not _names_this_machine(request.headers.get("host", "")):
-        raise PermissionDenied("Mails are shown to this machine only: open this as localhost.")
+    here = _is_loopback(request.client) and _names_this_machine(request.headers.get("host", ""))
+    if not here or _FORWARDED & set(request.headers):
+        raise PermissionDenied(
+            "Mails are shown to this machine only: open this as localhost, or read the files in the"
+            " folder mail of the data folder."
+        )
+
+
+def _is_loopback(client: Address | None) -> bool:
+    peer = client_address(peer=client and client.host, forwarded_for=(), trusted_hops=0)
+    return ip_address(peer).is_loopback
 
 
 def _names_this_machine(host: str) -> bool:

@@ -154,6 +154,31 @@ def test_a_session_of_ipv6_is_one_client_by_its_64(people: People, client: Clien
     assert log_in(spelled, person.email).status == 429
 
 
+def test_a_site_of_ipv6_is_limited_as_a_whole(client: Client) -> None:
+    """A /48 has 65,536 times a /64: together they get as many times what one gets as
+    LIMIT_SITE_SHARE says."""
+    site = f"2001:db8:{secrets.randbelow(65536):x}"
+
+    def ask(net: int, path: str = "login") -> Answer:
+        return client.from_address(f"{site}:{net:x}::1").request(
+            "POST", f"/v1/auth/{path}", json={}
+        )
+
+    asked = [ask(net) for net in range(3) for _ in range(60)]
+    assert {answer.status for answer in asked} == {422}
+    assert asked[0].header("ratelimit") == '"address";r=59'
+    assert asked[-1].header("ratelimit") == '"address";r=0'
+    refused = ask(99)
+    assert (refused.status, refused.problem) == (429, "too-many-requests")
+    assert refused.header("ratelimit-policy") == '"address-site";q=180;w=60'
+    assert 0 < int(refused.header("retry-after") or 0) <= 60
+    assert ask(99, "password/forgot").status == 429
+    # Other limits and other sites are others.
+    assert ask(99, "refresh").status == 422
+    elsewhere = client.from_address(f"2001:db8:{secrets.randbelow(65536):x}:{99:x}::1")
+    assert elsewhere.request("POST", "/v1/auth/login", json={}).status == 422
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -113,6 +113,14 @@ def test_a_stale_if_match_changes_nothing(people: People, client: Client) -> Non
         ("locale", "not a locale"),
         ("picture", "javascript:alert(1)"),
         ("picture", "http://example.com/a.png"),
+        ("picture", "https://ada@example.com/a.png"),
+        ("picture", 'https://example.com/"onerror=alert(1)'),
+        ("picture", "https://example.com/a b.png"),
+        ("display_name", "Ada\u202egnp.exe"),
+        ("given_name", "Ada\u2066"),
+        ("family_name", "Love\u2028lace"),
+        ("display_name", "\u200d\u200c"),
+        ("given_name", "\u3164"),
         ("attributes", ["a"]),
         ("attributes", {"a": "x" * 20000}),
         ("attributes", {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 1}}}}}}}}}),
@@ -199,3 +207,19 @@ def test_guessing_the_current_password_is_throttled(people: People, client: Clie
         for _ in range(11)
     ]
     assert answers == [422] * 10 + [429]
+
+
+def test_names_of_all_scripts_come_back_as_they_were_written(
+    people: People, client: Client
+) -> None:
+    """Joiners included, without which Persian and families of emoji are spelt wrong."""
+    token = people.logged_in().access
+    names = {
+        "display_name": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\u0648",
+        "given_name": "\u05d3\u05d5\u05d3\u200f",
+        "family_name": "O\u2019Connor-\u5c71\u7530",
+        "picture": "https://cdn.example.com:8443/a/b%20c.png?size=64&v=2#top",
+    }
+    answer = client.request("PATCH", "/v1/users/me", json=names, token=token)
+    assert answer.status == 200, answer.body
+    assert {name: answer.json()[name] for name in names} == names

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.clients import Client
 from tests.support.people import LoggedIn, People
+from tests.support.tokens import other_signature
 
 
 def decode(segment: str) -> dict[str, Any]:
@@ -78,6 +79,11 @@ def other_spelling(client: Client, token: str, session: LoggedIn) -> str:
     return token[:-1] + alphabet[last ^ 1]
 
 
+def other_half(client: Client, token: str, session: LoggedIn) -> str:
+    """(r, n - s), which ECDSA verifies as well as (r, s)."""
+    return other_signature(token)
+
+
 def refresh_token(client: Client, token: str, session: LoggedIn) -> str:
     return session.refresh
 
@@ -103,6 +109,7 @@ def session_id(client: Client, token: str, session: LoggedIn) -> str:
         other_subject,
         padded,
         other_spelling,
+        other_half,
         refresh_token,
         oversized,
         truncated,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.adapters.memory.limiter import MemoryRateLimiter
-from core.ports.runtime import LimitState, RateLimiter
+from core.ports.runtime import LimitState, Quota, RateLimiter
 from tests.support.redis_kinds import KINDS
 from tests.support.redis_places import RedisPlace, Stopwatch
 
@@ -107,6 +107,64 @@ def test_concurrent_hits_are_all_counted(place: Place) -> None:
     with ThreadPoolExecutor(8) as pool:
         states = list(pool.map(lambda _: place.hit(limit=50, window=60), range(400)))
     assert sum(state.allowed for state in states) == 50
+
+
+def wide_hit(place: Place, part: str, *, limit: int = 3, wide: int = 7) -> LimitState:
+    """A hit of one part of a whole that has a limit as well."""
+    wider = Quota(key="2001:db8:7::/48", limit=wide)
+    return place.limiter.hit(f"2001:db8:7:{part}::/64", limit=limit, window=60, wider=wider)
+
+
+def test_the_parts_share_the_limit_of_the_whole(place: Place) -> None:
+    """Three each, and seven together; which of the two is nearer to its end is told."""
+    states = [wide_hit(place, part) for part in "aaabbbcccd"]
+    assert [state.allowed for state in states] == [True] * 7 + [False] * 3
+    assert [state.remaining for state in states] == [2, 1, 0, 2, 1, 0, 0, 0, 0, 0]
+    assert [state.wider for state in states] == [False] * 6 + [True] * 4
+    assert {(state.limit, state.wider) for state in states} == {(3, False), (7, True)}
+    assert all(1 <= state.retry_after <= 60 for state in states[7:])
+
+
+def test_what_one_part_is_refused_uses_up_nothing_of_the_others(place: Place) -> None:
+    """Else one neighbour who goes on without end would shut all of them out."""
+    states = [wide_hit(place, "a") for _ in range(50)]
+    assert [state.allowed for state in states] == [True] * 3 + [False] * 47
+    assert not any(state.wider for state in states)
+    assert [wide_hit(place, part).allowed for part in "bbbc"] == [True] * 4
+    assert not wide_hit(place, "d").allowed
+
+
+def test_a_part_alone_and_its_whole_are_counted_apart(place: Place) -> None:
+    """A whole is no other key, and keys of other wholes are others."""
+    wide_hit(place, "a")
+    assert place.hit("2001:db8:7::/48", window=60).remaining == 1
+    wider = Quota(key="2001:db8:8::/48", limit=7)
+    other = place.limiter.hit("2001:db8:8:a::/64", limit=3, window=60, wider=wider)
+    assert (other.remaining, other.wider) == (2, False)
+
+
+def test_concurrent_hits_of_many_parts_are_all_counted(place: Place) -> None:
+    """Of 400 hits from forty parts exactly the whole's limit gets through."""
+    with ThreadPoolExecutor(8) as pool:
+        states = list(
+            pool.map(lambda n: wide_hit(place, f"{n % 40:x}", limit=5, wide=50), range(400))
+        )
+    assert sum(state.allowed for state in states) == 50
+
+
+def test_both_counts_take_one_round_trip(redis_urls: Callable[[str], str]) -> None:
+    """On a cluster too, where one command reaches one slot."""
+    for kind in ("redis", "cluster"):
+        place = RedisPlace.at(redis_urls(kind))
+        limiter = place.limiter()
+        limiter.hit("first", limit=3, window=60)
+        sent = place.metrics.sent["limit"]
+        wider = Quota(key="2001:db8:7::/48", limit=7)
+        for part in range(9):
+            limiter.hit(f"2001:db8:7:{part}::/64", limit=3, window=60, wider=wider)
+        assert place.metrics.sent["limit"] == sent + 9
+        assert not place.metrics.failed
+        place.server.close()
 
 
 # --- in process only ------------------------------------------------------------------------------

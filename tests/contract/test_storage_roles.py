@@ -98,7 +98,6 @@ def test_a_change_replaces_description_and_permissions(storage: PostgresStorage)
                 role.name,
                 description=f"Version {version}.",
                 permissions=permissions,
-                expected_version=version,
                 now=LATER,
             )
             uow.commit()
@@ -113,44 +112,61 @@ def test_a_change_replaces_description_and_permissions(storage: PostgresStorage)
             assert stores.access.role(role.name) == changed
 
 
-def test_of_two_changes_of_one_version_one_is_kept(storage: PostgresStorage) -> None:
-    """With all of its permissions, and none of another's."""
+def test_changes_of_a_locked_role_follow_each_other(storage: PostgresStorage) -> None:
+    """Each sees what the one before has left, permissions too, and none is lost."""
     role = insert_role(storage)
 
-    def change(number: int) -> bool:
+    def change(number: int) -> None:
         with storage.write(CONTEXT) as uow:
-            changed = uow.access.update_role(
+            latest = uow.access.locked_role(role.name)
+            assert latest is not None
+            uow.access.update_role(
                 role.name,
-                description=str(number),
-                permissions=frozenset({f"kept:{number}", "users:read"}),
-                expected_version=1,
+                description=f"{latest.description}+",
+                permissions=latest.permissions | {f"kept:{number}"},
                 now=LATER,
             )
             uow.commit()
-        return changed is not None
 
     with ThreadPoolExecutor(8) as threads:
-        assert sum(threads.map(change, range(8))) == 1
+        list(threads.map(change, range(16)))
     with storage.read() as stores:
         found = stores.access.role(role.name)
     assert found is not None
-    assert found.permissions == {f"kept:{found.description}", "users:read"}
-    assert found.version == 2
+    assert found.permissions == role.permissions | {f"kept:{number}" for number in range(16)}
+    assert (found.version, found.description) == (17, role.description + 16 * "+")
 
 
-def test_another_version_is_neither_changed_nor_deleted(storage: PostgresStorage) -> None:
-    """Nor is a role that does not exist."""
+def test_a_locked_role_that_was_deleted_meanwhile_is_missing(storage: PostgresStorage) -> None:
+    """Who waits for it learns that it is gone."""
     role = insert_role(storage)
+
+    def look(uow: UnitOfWork) -> None:
+        assert uow.access.locked_role(role.name) is None
+
+    while_uncommitted(storage, lambda uow: uow.access.delete_role(role.name), look)
+
+
+def test_a_grant_does_not_wait_for_a_change_of_its_role(storage: PostgresStorage) -> None:
+    """Only for its deletion."""
+    role, user = insert_role(storage), insert_user(storage)
+    with storage.write(CONTEXT) as changing:
+        assert changing.access.locked_role(role.name) == role
+        with storage.write(CONTEXT) as uow:
+            assert uow.access.grant(user.id, role.name, granted_by=None, now=START)
+            uow.commit()
+
+
+def test_a_role_that_is_missing_is_neither_changed_nor_deleted(storage: PostgresStorage) -> None:
+    """And no other one is."""
+    role = insert_role(storage)
+    missing = role.name + "x"
     with storage.write(CONTEXT) as uow:
-        for name, version in ((role.name, 2), (role.name + "x", 1)):
-            assert not uow.access.delete_role(name, expected_version=version)
-            assert not uow.access.update_role(
-                name,
-                description="",
-                permissions=frozenset(),
-                expected_version=version,
-                now=LATER,
-            )
+        assert uow.access.locked_role(missing) is None
+        assert not uow.access.delete_role(missing)
+        assert not uow.access.update_role(
+            missing, description="", permissions=frozenset(), now=LATER
+        )
         uow.commit()
     with storage.read() as stores:
         assert stores.access.role(role.name) == role
@@ -164,9 +180,9 @@ def test_a_role_that_is_held_stays(storage: PostgresStorage) -> None:
         uow.commit()
     with storage.write(CONTEXT) as uow:
         with pytest.raises(RoleInUse):
-            uow.access.delete_role(role.name, expected_version=1)
+            uow.access.delete_role(role.name)
         assert uow.access.revoke(user.id, role.name, now=LATER)
-        assert uow.access.delete_role(role.name, expected_version=1)
+        assert uow.access.delete_role(role.name)
         uow.commit()
     with storage.read() as stores:
         assert stores.access.role(role.name) is None
@@ -234,7 +250,7 @@ def test_a_role_is_not_deleted_from_under_a_grant(storage: PostgresStorage) -> N
 
     def delete(uow: UnitOfWork) -> None:
         with pytest.raises(RoleInUse):
-            uow.access.delete_role(role.name, expected_version=1)
+            uow.access.delete_role(role.name)
 
     while_uncommitted(
         storage,
@@ -252,9 +268,7 @@ def test_a_role_that_is_being_deleted_is_not_granted(storage: PostgresStorage) -
             uow.access.grant(user.id, role.name, granted_by=None, now=START)
         assert uow.access.grant(user.id, "auditor", granted_by=None, now=START)
 
-    while_uncommitted(
-        storage, lambda uow: uow.access.delete_role(role.name, expected_version=1), grant
-    )
+    while_uncommitted(storage, lambda uow: uow.access.delete_role(role.name), grant)
 
 
 def test_what_is_locked_is_read_as_it_is_then(storage: PostgresStorage) -> None:

@@ -24,4 +24,6 @@ def service_environment(database_url: str, mail_folder: Path) -> dict[str, str]:
         "HASH_QUEUE_TIMEOUT": "10",
         "REQUEST_TIMEOUT": "20",
         "LIMIT_CHANGES_PER_MINUTE": "100000",
+        # Fewer requests until a site of IPv6 is over its limit.
+        "LIMIT_SITE_SHARE": "3",
     }

@@ -37,7 +37,9 @@ class Reply:
 
 
 def http_scope(method: str, path: str, headers: Headers = ()) -> Scope:
-    """The scope that uvicorn builds."""
+    """The scope that uvicorn builds; for `localhost`, if no other Host is given."""
+    if not any(name.lower() == "host" for name, _ in headers):
+        headers = [("host", "localhost"), *headers]
     path, _, query = path.partition("?")
     return {
         "type": "http",

@@ -25,6 +25,8 @@ from tests.support.clock import FixedClock
 
 ISSUER = "https://users.example"
 AUDIENCE = "https://api.example"
+# NIST SP 800-186 section 3.2.1.3.
+P256_ORDER = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551
 SEALER = AesGcmSealer(b"k" * 32)
 
 
@@ -122,7 +124,16 @@ def signed(
     """JWS compact serialisation (RFC 7515 section 7.1) without the checks of a library."""
     signing_input = f"{segment(header)}.{segment(payload)}"
     r, s = decode_dss_signature(key.sign(signing_input.encode(), ECDSA(SHA256())))
+    s = min(s, P256_ORDER - s)
     return f"{signing_input}.{base64url.encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+def other_signature(token: str) -> str:
+    """The same token with (r, n - s) for (r, s), which is as good to ECDSA."""
+    signing_input, _, signature = token.rpartition(".")
+    raw = base64url.decode(signature)
+    s = P256_ORDER - int.from_bytes(raw[32:], "big")
+    return f"{signing_input}.{base64url.encode(raw[:32] + s.to_bytes(32, 'big'))}"
 
 
 def segment(value: Mapping[str, object] | bytes) -> str:

@@ -123,8 +123,9 @@ def test_another_event_fails_by_name(function: RuntimeApi, event: Any) -> None:
 @pytest.mark.parametrize("job", ["seal", "", None, 5, ["outbox"], {"outbox": 1}])
 def test_an_unknown_job_fails_by_name(function: RuntimeApi, job: Any) -> None:
     """A job that does not exist is an error, not a silent success."""
-    with pytest.raises(InvocationFailed, match="the jobs are housekeeping and outbox"):
+    with pytest.raises(InvocationFailed, match="the jobs are housekeeping and outbox") as failure:
         function.invoke({"job": job})
+    assert failure.value.report["errorType"] == "ConfigurationError"
 
 
 @pytest.mark.parametrize("job", ["outbox", "housekeeping"])

@@ -14,6 +14,7 @@ from handler.http.client_address import (
     address_bucket,
     client_address,
     scope_client_address,
+    site_of,
 )
 
 ADDRESSES = st.ip_addresses().filter(lambda address: not getattr(address, "ipv4_mapped", None))
@@ -117,6 +118,27 @@ def test_one_ipv6_subscriber_is_one_bucket(network: IPv6Address, host: int) -> N
     assert ip_address(other) in ip_network(address_bucket(str(other)))
 
 
+@given(site=st.ip_addresses(v=6), rest=st.integers(0, 2**80 - 1))
+def test_one_ipv6_site_is_one_network(site: IPv6Address, rest: int) -> None:
+    """All 65,536 buckets of a /48, in any spelling; the next /48 is another."""
+    prefix = int(site) >> 80 << 80
+    first, other = IPv6Address(prefix | 2**79), IPv6Address(prefix | rest)
+    if first.ipv4_mapped or other.ipv4_mapped:
+        return
+    found = site_of(other.exploded.upper())
+    assert found is not None
+    assert found == site_of(str(first)) == site_of(f"[{first}]:443")
+    assert found != site_of(str(IPv6Address((prefix ^ 2**80) | 2**79)))
+    assert ip_address(other) in ip_network(found)
+    assert ip_network(address_bucket(str(other))).subnet_of(ip_network(found))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "::ffff:203.0.113.7", UNKNOWN_ADDRESS])
+def test_ipv4_has_no_wider_network(address: str) -> None:
+    """Its addresses are dear, and neighbours are strangers."""
+    assert site_of(address) is None
+
+
 def test_ipv4_is_counted_whole() -> None:
     """Two neighbours in IPv4 do not share a limit, and the mapped form is the same client."""
     assert address_bucket("203.0.113.7") == "203.0.113.7"
@@ -128,3 +150,5 @@ def test_a_bucket_of_nothing_is_refused() -> None:
     """A bucket is never made from text that is no address."""
     with pytest.raises(ValueError, match="not an IP address"):
         address_bucket("unknown")
+    with pytest.raises(ValueError, match="not an IP address"):
+        site_of("unknown")

@@ -46,6 +46,22 @@ def test_production_is_the_default() -> None:
         ("ACCOUNT_URL", "http://app.example.com/account"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api"),
         ("DATABASE_URL", "postgresql://user_api@db.example.com/user_api?sslmode=prefer"),
+        *(
+            (name, f"postgresql://user_api@db.example.com/user_api?{query}")
+            for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL")
+            for query in (
+                "sslmode=disable",
+                "sslmode=allow",
+                "sslmode=require",
+                "sslmode=verify-ca",
+                "sslmode=VERIFY-FULL",
+                "sslmode=verify-full&sslmode=require",
+                "sslmode=require&sslmode=verify-full",
+                "sslmode=",
+                "ssl=true",
+                "application_name=sslmode%3Dverify-full",
+            )
+        ),
         ("MIGRATION_DATABASE_URL", "postgresql://owner@db.example.com/user_api"),
         ("REDIS_URL", "redis://app:secret@cache.example.com"),
         ("LIMIT_ADDRESS_PER_MINUTE", "0"),
@@ -80,6 +96,10 @@ def test_production_refuses_unsafe_values(environment: str, name: str, value: st
         ("REQUEST_TIMEOUT", "soon"),
         ("ACCESS_TOKEN_LIFETIME", "901"),
         ("ACCESS_TOKEN_LIFETIME", "nan"),
+        ("HIGH_S_UNTIL", "tomorrow"),
+        ("HIGH_S_UNTIL", "2026-12-01"),
+        ("HIGH_S_UNTIL", "2026-12-01T12:00:00"),
+        ("HIGH_S_UNTIL", "1796126400"),
         ("SIGN_UP_OPEN", "perhaps"),
         ("CORS_ALLOWED_ORIGINS", "https://a.example.com/path"),
         ("CORS_ALLOWED_ORIGINS", "a.example.com"),

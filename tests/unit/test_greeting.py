@@ -8,11 +8,20 @@ import pytest
 
 from handler.local.greeting import Greeting
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104  shown only
 
-def greeting(data: Path, *, mail_page: bool = True, password: str | None = None) -> str:
+
+def greeting(
+    data: Path,
+    *,
+    mail_page: bool = True,
+    password: str | None = None,
+    listens_on: str = "127.0.0.1",
+) -> str:
     return str(
         Greeting(
             url="http://localhost:3000",
+            listens_on=listens_on,
             seconds=1.25,
             data=data,
             mail_page=mail_page,
@@ -45,3 +54,17 @@ def test_a_folder_below_is_named_as_one_types_it(
     monkeypatch.chdir(tmp_path)
     assert "./.user-api (kept" in greeting(tmp_path / ".user-api")
     assert f"{tmp_path.parent / 'other'} (kept" in greeting(tmp_path.parent / "other")
+
+
+@pytest.mark.parametrize("address", [EVERYWHERE, "::", "192.0.2.7", "2001:db8::7"])
+def test_what_listening_elsewhere_means_is_told(tmp_path: Path, address: str) -> None:
+    """Who asks for it learns who else reaches what, and that the mails stay here."""
+    shown = greeting(tmp_path, listens_on=address)
+    assert f"Listening on {address}: other machines of your network reach the API too" in shown
+    assert "The mails are shown to this machine only." in shown
+    assert "mails are shown" not in greeting(tmp_path, listens_on=address, mail_page=False)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
+def test_nothing_is_told_of_others_where_none_can_come(tmp_path: Path, address: str) -> None:
+    assert "other machines" not in greeting(tmp_path, listens_on=address)

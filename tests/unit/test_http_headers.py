@@ -37,6 +37,72 @@ def test_headers_that_are_read_in_two_ways_are_refused(headers: Headers) -> None
     assert reply.header("x-request-id") == reply.json()["request_id"]
 
 
+CODED = [
+    [("content-encoding", "gzip")],
+    [("content-encoding", "GZIP")],
+    [("content-encoding", "br, identity")],
+    [("content-encoding", "identity"), ("content-encoding", "deflate")],
+    [("content-encoding", "utf-8")],
+    [("content-encoding", "x")],
+]
+PLAIN: list[Headers] = [
+    [("content-encoding", "identity")],
+    [("content-encoding", "Identity, identity")],
+    [("content-encoding", "")],
+    [("content-encoding", " , ")],
+    [],
+]
+
+
+@pytest.mark.parametrize("framing", [("content-length", "2"), ("transfer-encoding", "chunked")])
+@pytest.mark.parametrize("headers", CODED)
+def test_a_body_that_is_coded_is_refused(framing: tuple[str, str], headers: Headers) -> None:
+    """With what would be accepted (RFC 7694 section 3), before anything reads it."""
+    reply = answer(build()[0], "POST", "/length", headers=[framing, *headers], endless=True)
+    assert (reply.status, reply.problem) == (415, "unsupported-media-type")
+    assert reply.header("accept-encoding") == "identity"
+
+
+@pytest.mark.parametrize("headers", PLAIN)
+def test_a_body_that_is_not_coded_is_read(headers: Headers) -> None:
+    """`identity` says that nothing was done to it."""
+    sent = [("content-length", "2"), *headers]
+    assert answer(build()[0], "POST", "/length", headers=sent, chunks=[b"{}"]).body == b"2"
+
+
+@pytest.mark.parametrize("headers", CODED)
+def test_a_coding_of_nothing_does_no_harm(headers: Headers) -> None:
+    """Some clients send the header with each request."""
+    assert get(headers=headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "host", "status"),
+    [
+        ("1.1", None, 400),
+        ("1.1", "", 400),
+        ("1.1", "a.example", 200),
+        ("1.1", "[::1]:3000", 200),
+        ("1.0", None, 200),
+        ("1.0", "", 200),
+        ("1.0", "a.example", 200),
+    ],
+)
+def test_a_host_is_named(version: str, host: str | None, status: int) -> None:
+    """By each request of HTTP/1.1 (RFC 9112 section 3.2)."""
+
+    async def as_sent(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [] if host is None else [(b"host", host.encode())]
+        await build()[0]({**scope, "http_version": version, "headers": headers}, receive, send)
+
+    reply = answer(as_sent, "GET", "/hello/x")
+    assert reply.status == status
+    if status == 400:
+        assert reply.problem == "bad-request"
+        assert "host" in reply.json()["detail"]
+        assert reply.header("x-request-id") == reply.json()["request_id"]
+
+
 def test_an_encoded_slash_matches_no_other_path() -> None:
     """A proxy in front has seen another path than the one that would be served."""
     seen: list[str] = []

@@ -122,6 +122,33 @@ def test_a_thief_cannot_use_up_the_owners_changes(core: Core, mailbox: Mailbox) 
         assert answer_json(app, "PATCH", ME, {}, headers=stolen).status == 401
 
 
+@pytest.mark.parametrize(("method", "path"), BY_ADDRESS)
+def test_each_limit_by_address_holds_for_an_ipv6_site(core: Core, method: str, path: str) -> None:
+    """A share of two: the third of three /64 in a /48 is refused, and told which limit it was."""
+    strict: dict[str, Any] = {
+        "limit_address_per_minute": 1,
+        "limit_refreshes_per_minute": 1,
+        "limit_site_share": 2,
+        "trusted_proxy_hops": 1,
+    }
+    with limited(core, **strict) as app:
+        replies = [
+            answer_json(
+                app,
+                method,
+                path,
+                {},
+                headers=[*bearer("a.b.c"), ("x-forwarded-for", f"2001:db8:7:{net}::1")],
+            )
+            for net in range(3)
+        ]
+    limit = BY_ADDRESS[method, path]
+    policies = [reply.header("ratelimit-policy") for reply in replies]
+    narrow, wide = f'"{limit.policy}";q=1;w=60', f'"{limit.policy}-site";q=2;w=60'
+    assert [reply.status for reply in replies][2] == 429
+    assert policies == [narrow, narrow, wide]
+
+
 def test_what_may_be_refused_for_its_number_says_so(core: Core) -> None:
     """Generated clients know of 429 wherever it can come."""
     for method, path, operation in operations(unlimited_app(core).openapi()):

@@ -228,6 +228,20 @@ def test_the_load_balancers_health_check_is_a_request() -> None:
     )
 
 
+@pytest.mark.parametrize("form", EVENT_BUILDERS)
+def test_only_what_no_client_sent_may_lack_a_host(form: str) -> None:
+    """The health check of a load balancer and the console's test page; elsewhere HTTP/1.1 wants
+    one."""
+    event = EVENT_BUILDERS[form]("GET", "/", [("Accept", "*/*")], b"")
+    for name in ("headers", "multiValueHeaders"):
+        for header in {"Host", "host"} & set(event.get(name) or {}):
+            del event[name][header]
+    hostless = form in {"alb-multi-value", "alb-single-value", "rest-api"}
+    assert normalise(event).scope()["http_version"] == ("1.0" if hostless else "1.1")
+    named = EVENT_BUILDERS[form]("GET", "/", [("Host", "a.example")], b"")
+    assert normalise(named).scope()["http_version"] == "1.1"
+
+
 def test_every_form_has_its_builder() -> None:
     """No form is served that the suites cannot make."""
     assert list(EVENT_BUILDERS) == [form.name for form in FORMS]

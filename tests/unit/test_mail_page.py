@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,15 +13,19 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from core.adapters.mail.compose import Sender
 from core.adapters.mail.directory import DirectoryMailer
 from core.errors import PermissionDenied
 from core.ports.messaging import Mail, MailTemplate
+from handler.http.client_address import UNKNOWN_ADDRESS
 from handler.http.protocol import BoundedHttpProtocol
 from handler.local.mail_page import LONGEST_LIST, router
 from tests.support.asgi_server import serving
+from tests.support.http_probe import answer
 
+PATHS = ["/dev/mail", "/dev/mail.css", "/dev/mail.json"]
 LINK = "http://localhost:3000/account/verify#token=v1.AbC-_9"
 
 
@@ -31,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(folder: Path) -> Iterator[httpx.Client]:
+def app(folder: Path) -> FastAPI:
     app = FastAPI()
     app.include_router(router(folder))
 
@@ -39,6 +43,11 @@ def page(folder: Path) -> Iterator[httpx.Client]:
     def refused(_: Request, error: PermissionDenied) -> Response:
         return Response(str(error), status_code=403)
 
+    return app
+
+
+@pytest.fixture
+def page(app: FastAPI) -> Iterator[httpx.Client]:
     with (
         serving(app, BoundedHttpProtocol) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
@@ -135,7 +144,7 @@ def test_this_machine_is_answered(page: httpx.Client, host: str) -> None:
     assert page.get("/dev/mail.json", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/dev/mail", "/dev/mail.json"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "host", ["rebound.example.com", "localhost.example.com", "192.0.2.1:3000", "[::2]", "[::1"]
 )
@@ -147,3 +156,60 @@ def test_no_other_site_reads_the_mails(
     answer = page.get(path, headers={"host": host})
     assert answer.status_code == 403
     assert "v1.AbC" not in answer.text
+
+
+def status(
+    app: FastAPI, path: str, *, peer: str | None, headers: Sequence[tuple[str, str]] = ()
+) -> int:
+    """The answer to a request for localhost whose connection has this peer."""
+
+    async def from_peer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["client"] = None if peer is None else (peer, 50000)
+        await app(scope, receive, send)
+
+    return answer(from_peer, "GET", path, headers=[("host", "localhost:3000"), *headers]).status
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
+def test_a_peer_on_this_machine_is_answered(app: FastAPI, peer: str) -> None:
+    """In each form in which a socket names it."""
+    assert [status(app, path, peer=peer) for path in PATHS] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "192.0.2.7",
+        "10.0.0.7",
+        UNKNOWN_ADDRESS,
+        "2001:db8::7",
+        "fe80::7%eth0",
+        "::ffff:192.0.2.7",
+        "::127.0.0.1",
+        "localhost",
+        "",
+        None,
+    ],
+)
+def test_no_other_machine_reads_the_mails(app: FastAPI, folder: Path, peer: str | None) -> None:
+    """Whatever Host it sends, and whatever it says of where it comes from."""
+    deliver(folder)
+    for path in PATHS:
+        assert status(app, path, peer=peer) == 403
+        assert status(app, path, peer=peer, headers=[("x-forwarded-for", "127.0.0.1")]) == 403
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("forwarded", "for=192.0.2.7"),
+        ("x-real-ip", "192.0.2.7"),
+    ],
+)
+def test_a_proxy_of_this_machine_gets_none_for_others(
+    app: FastAPI, header: tuple[str, str]
+) -> None:
+    """Tunnels connect from this machine, and some send its name as Host."""
+    assert [status(app, path, peer="127.0.0.1", headers=[header]) for path in PATHS] == [403] * 3

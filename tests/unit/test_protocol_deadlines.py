@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Literal, cast
 import pytest
 
 from tests.support.asgi_server import connect, exchange, read_to_end, serving
-from tests.support.raw_http import END, TIMEOUT, QuickProtocol, answers, app, ask
+from tests.support.raw_http import END, TIMEOUT, QuickProtocol, answers, app, ask, refused
 
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
@@ -32,18 +33,34 @@ def drip(connection: socket.socket, data: bytes) -> float:
     raise AssertionError("the server never closed the connection")
 
 
-def seconds_until_closed(connection: socket.socket) -> float:
+def until_closed(connection: socket.socket) -> tuple[float, bytes]:
+    """Seconds until the server closes, and what it sent until then."""
     start = time.monotonic()
-    assert read_to_end(connection) == b""
-    return time.monotonic() - start
+    raw = read_to_end(connection)
+    return time.monotonic() - start, raw
 
 
-@pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX"])
-def test_slow_headers_are_cut_off(port: int, begun: bytes) -> None:
-    """A connection without complete headers is closed at the deadline."""
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n\r\n"])
+def test_a_connection_without_a_request_is_closed(port: int, sent: bytes) -> None:
+    """At the deadline, and silently: nobody waits for an answer."""
+    with connect(port) as connection:
+        connection.sendall(sent)
+        seconds, raw = until_closed(connection)
+        assert raw == b""
+        assert TIMEOUT * 0.8 < seconds < TIMEOUT * 2.5
+
+
+@pytest.mark.parametrize(
+    "begun", [b"G", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX", b"\r\nGET / HTTP/1.1\r\n"]
+)
+def test_slow_headers_are_refused(port: int, begun: bytes) -> None:
+    """With 408 at the deadline, and the end of the connection (RFC 9110 section 15.5.9)."""
     with connect(port) as connection:
         connection.sendall(begun)
-        assert TIMEOUT * 0.8 < seconds_until_closed(connection) < TIMEOUT * 2.5
+        seconds, raw = until_closed(connection)
+        assert refused(raw) == 408
+        assert answers(raw)[0][2]["type"] == "/problems/request-timeout"
+        assert TIMEOUT * 0.8 < seconds < TIMEOUT * 2.5
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -59,7 +76,19 @@ def test_the_next_request_has_a_deadline_too(port: int) -> None:
     """Half a request sent behind a whole one is cut off soon after the answer to that one."""
     with connect(port) as connection:
         ask(connection, b"GET /slow HTTP/1.1\r\n\r\nGET / HT")
-        assert seconds_until_closed(connection) < TIMEOUT * 2.5
+        seconds, raw = until_closed(connection)
+        assert refused(raw) == 408
+        assert seconds < TIMEOUT * 2.5
+
+
+def test_what_comes_after_the_deadline_is_not_read(port: int) -> None:
+    """The rest of the headers is too late: there is one answer, and nothing was asked."""
+    with connect(port) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: y")
+        time.sleep(TIMEOUT * 1.2)
+        with contextlib.suppress(OSError):
+            connection.sendall(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+        assert refused(read_to_end(connection)) == 408
 
 
 def test_line_feeds_between_requests_hold_no_connection(port: int) -> None:
@@ -67,7 +96,8 @@ def test_line_feeds_between_requests_hold_no_connection(port: int) -> None:
     with connect(port) as connection:
         ask(connection)
         connection.sendall(b"\r\n")
-        assert seconds_until_closed(connection) < TIMEOUT * 2.5
+        seconds, raw = until_closed(connection)
+        assert (raw, seconds < TIMEOUT * 2.5) == (b"", True)
 
 
 def test_a_body_after_its_answer_holds_no_connection(port: int) -> None:

@@ -99,10 +99,17 @@ def test_mails_at_hand_when_the_database_goes_are_sent_when_it_is_back(
     assert len(list(tmp_path.glob("*.eml"))) == 5
 
 
-def test_a_job_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "job", ["seal", "", "OUTBOX", ["outbox"], [], {}, {"outbox": 1}, None, 1, True, 0.5, "x" * 9999]
+)
+def test_a_job_that_nobody_knows_is_refused(tmp_path: Path, job: object) -> None:
+    """Whatever the event holds, by one short line that names the jobs."""
     core = build_core(settings_without_database(tmp_path))
-    with pytest.raises(ConfigurationError, match="there is no job 'seal'"):
-        run_job(core, "seal", 5)
+    with pytest.raises(ConfigurationError) as refused:
+        run_job(core, job, 5)
+    assert str(refused.value).startswith("there is no job ")
+    assert str(refused.value).endswith("; the jobs are housekeeping and outbox")
+    assert len(str(refused.value)) < 120
     core.close()
 
 

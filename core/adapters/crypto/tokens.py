@@ -6,14 +6,15 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import orjson
-from jwt import PyJWS
 from jwt.exceptions import InvalidTokenError
 
 from core.adapters.crypto import base64url
 from core.adapters.crypto.claims import ClaimRules, claims_of, payload_of
 from core.adapters.crypto.keyring import KeyRing
+from core.adapters.crypto.low_s import has_low_s, low_s_jws
 from core.adapters.crypto.signing_keys import ALGORITHM
 from core.adapters.crypto.strict_json import parse_object
 from core.errors import Unauthenticated, Unavailable
@@ -27,10 +28,11 @@ MAX_TOKEN_BYTES = 8 * 1024
 class Es256AccessTokens:
     """Implements AccessTokens.
 
-    A token has exactly one spelling and one reading here: canonical segments, a header of alg, typ
-    and kid and nothing else, so that no `jwk`, `jku`, `x5u` or `crit` gets a say, and no repeated
-    members. Claims that were verified are remembered until they expire, because revocation is
-    looked up with every request anyway; a token whose key has been retired is not.
+    A token has exactly one spelling and one reading here: canonical segments, a signature of low s,
+    a header of alg, typ and kid and nothing else, so that no `jwk`, `jku`, `x5u` or `crit` gets a
+    say, and no repeated members. Claims that were verified are remembered until they expire,
+    because revocation is looked up with every request anyway; a token whose key has been retired is
+    not.
 
     Args:
         keys: where the keys are.
@@ -38,6 +40,7 @@ class Es256AccessTokens:
         issuer: the one `iss`; fixed by configuration, never by a request (Supabase CVE-2026-31813).
         audience: the one `aud`.
         remembered: how many verified tokens are kept, of about 1.2 KB each.
+        high_s_until: tokens issued before it may have the other spelling (decision 0022).
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class Es256AccessTokens:
         issuer: str,
         audience: str,
         remembered: int = 10_000,
+        high_s_until: datetime | None = None,
     ) -> None:
         self._keys = keys
         self._clock = clock
         self._rules = ClaimRules(issuer=issuer, audience=audience)
-        self._jws = PyJWS(algorithms=[ALGORITHM])
+        self._jws = low_s_jws()
+        self._high_s_until = high_s_until
         self._verified = _RecentClaims(remembered)
 
     def prepare(self) -> None:
@@ -98,7 +103,11 @@ class Es256AccessTokens:
         if key is None:
             raise ValueError("unknown key")
         payload = self._jws.decode(token, key.public, algorithms=[ALGORITHM])
-        return kid, claims_of(parse_object(payload), self._rules)
+        claims = claims_of(parse_object(payload), self._rules)
+        old = self._high_s_until is not None and claims.issued_at < self._high_s_until
+        if not old and not has_low_s(token):
+            raise ValueError("not the one spelling of its signature")
+        return kid, claims
 
 
 def _kid_of(token: str) -> str:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.ports.runtime import LimitState
+from core.ports.runtime import LimitState, Quota
 
 
 @dataclass(slots=True)
@@ -33,15 +33,21 @@ class MemoryRateLimiter:
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
-    def hit(self, key: str, *, limit: int, window: int) -> LimitState:
+    def hit(self, key: str, *, limit: int, window: int, wider: Quota | None = None) -> LimitState:
         if limit == 0:
             return LimitState(allowed=True, limit=0, window=window, remaining=0, retry_after=0)
         now = self._seconds()
         with self._lock:
-            current = self._window(key, now, window)
-            current.hits += 1
-            hits, ends = current.hits, current.ends
-        return LimitState.after(hits, limit=limit, window=window, left=ends - now)
+            counts = [self._count(key, now, window)]
+            if wider is not None and counts[0][0] <= limit:
+                counts.append(self._count(wider.key, now, window))
+        return LimitState.nearest(counts, limit=limit, window=window, wider=wider)
+
+    def _count(self, key: str, now: float, window: int) -> tuple[int, float]:
+        """Hits so far, and the seconds until the window ends."""
+        current = self._window(key, now, window)
+        current.hits += 1
+        return current.hits, current.ends - now
 
     def _window(self, key: str, now: float, window: int) -> _Window:
         current = self._windows.get(key)

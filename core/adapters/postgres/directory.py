@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from core.adapters.postgres.user_pages import Shape, among_all, straight, within_window
 from core.domain.directory import UserQuery, UserSort
-from core.domain.profile import printable
+from core.domain.text import printable
 from core.domain.user import User
 from core.errors import InvalidCursor
 

@@ -57,6 +57,12 @@ def _role(row: Sequence[Any]) -> Role:
 
 _READ = select(*_COLUMNS, _permissions)
 _BY_NAME = Lookup(_READ.where(roles.c.name == bindparam("role_name")), _role)
+# Grants, which only want the role to stay, go on beside a change.
+_LOCK = (
+    select(roles.c.name)
+    .where(roles.c.name == bindparam("role_name"))
+    .with_for_update(key_share=True)
+)
 _page = _READ.order_by(roles.c.name).limit(bindparam("limit"))
 _FIRST_PAGE = Lookup(_page, _role)
 _NEXT_PAGE = Lookup(_page.where(roles.c.name > bindparam("after")), _role)
@@ -90,7 +96,7 @@ _INSERT = select(_inserted.c.name).add_cte(
 
 _changed = (
     update(roles)
-    .where(roles.c.name == bindparam("role_name"), roles.c.version == bindparam("expected_version"))
+    .where(roles.c.name == bindparam("role_name"))
     .values(
         description=bindparam("about"), updated_at=bindparam("now"), version=roles.c.version + 1
     )
@@ -116,11 +122,7 @@ _permitted = (
 )
 _UPDATE = Lookup(select(*_changed.c, _wanted).add_cte(_forbidden, _permitted), _role)
 
-_DELETE = (
-    delete(roles)
-    .where(roles.c.name == bindparam("role_name"), roles.c.version == bindparam("expected_version"))
-    .returning(roles.c.name)
-)
+_DELETE = delete(roles).where(roles.c.name == bindparam("role_name")).returning(roles.c.name)
 
 
 class PostgresRoles:
@@ -131,6 +133,12 @@ class PostgresRoles:
 
     def role(self, name: str) -> Role | None:
         return _BY_NAME.one(self._connection, role_name=name)
+
+    def locked_role(self, name: str) -> Role | None:
+        # Two, because permissions that the locking one reads may be older than the row.
+        if self._connection.execute(_LOCK, {"role_name": name}).first() is None:
+            return None
+        return self.role(name)
 
     def role_page(self, *, after: str | None, limit: int) -> Sequence[Role]:
         if after is None:
@@ -159,7 +167,6 @@ class PostgresRoles:
         *,
         description: str,
         permissions: frozenset[str],
-        expected_version: int,
         now: datetime,
     ) -> Role | None:
         return _UPDATE.one(
@@ -167,17 +174,14 @@ class PostgresRoles:
             role_name=name,
             about=description,
             permissions=sorted(permissions),
-            expected_version=expected_version,
             now=now,
         )
 
-    def delete_role(self, name: str, *, expected_version: int) -> bool:
+    def delete_role(self, name: str) -> bool:
         try:
             # A savepoint, because the refusal would end the transaction.
             with self._connection.begin_nested():
-                deleted = self._connection.execute(
-                    _DELETE, {"role_name": name, "expected_version": expected_version}
-                )
+                deleted = self._connection.execute(_DELETE, {"role_name": name})
                 return deleted.first() is not None
         except IntegrityError as error:
             if constraint_of(error) == "fk_user_roles_role_roles":

@@ -27,5 +27,12 @@ class KeyNames:
     pseudonyms: Pseudonyms
 
     def of(self, kind: str, key: str) -> str:
+        return f"user-api:{kind}:{{{self._pseudonym(kind, key)}}}"
+
+    def beside(self, kind: str, key: str, other: str) -> str:
+        """The name of `key` in the slot of `other`, as one command for both needs it."""
+        return f"{self.of(kind, other)}:{self._pseudonym(kind, key)}"
+
+    def _pseudonym(self, kind: str, key: str) -> str:
         digest = self.pseudonyms.of("redis", kind, key)
-        return f"user-api:{kind}:{{{base64.urlsafe_b64encode(digest).decode().rstrip('=')}}}"
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -6,9 +6,13 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.http.exchange import exchange_of
-from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR
+from handler.http.exchange import Head, exchange_of
+from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem, http_response, problem_response
+
+_CODED = "The body has a Content-Encoding; it has to come as it is."
+# RFC 7694 section 3, RFC 9110 section 15.5.16.
+_AS_IT_IS = {"accept-encoding": "identity"}
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +34,9 @@ class Faults:
             started = True
             await send(message)
 
-        fault = exchange_of(scope).head.fault
+        head = exchange_of(scope).head
         try:
-            if fault is not None:
-                raise HttpProblem(BAD_REQUEST, fault)
+            _judge(head, scope["http_version"])
             await self._app(scope, receive, watch)
         except HttpProblem as problem:
             await http_response(scope, problem)(scope, receive, send)
@@ -43,3 +46,14 @@ class Faults:
                 detail = INTERNAL_ERROR.advice
                 response = problem_response(scope, INTERNAL_ERROR, detail)
                 await response(scope, receive, send)
+
+
+def _judge(head: Head, http_version: str) -> None:
+    """Raises HttpProblem for what cannot be served, whatever it asks for."""
+    if head.fault is not None:
+        raise HttpProblem(BAD_REQUEST, head.fault)
+    if not head.has_host and http_version != "1.0":
+        # RFC 9112 section 3.2; an http URI without a host is none (RFC 9110 section 4.2.1).
+        raise HttpProblem(BAD_REQUEST, "The header host is missing or empty.")
+    if head.coded:
+        raise HttpProblem(UNSUPPORTED_MEDIA_TYPE, _CODED, headers=_AS_IT_IS)
