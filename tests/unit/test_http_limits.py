@@ -123,9 +123,13 @@ def test_a_thief_cannot_use_up_the_owners_changes(core: Core, mailbox: Mailbox) 
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ADDRESS)
-def test_each_limit_by_address_holds_for_an_ipv6_site(core: Core, method: str, path: str) -> None:
+def test_each_limit_by_address_holds_for_an_ipv6_site(
+    core: Core, mailbox: Mailbox, method: str, path: str
+) -> None:
     """A share of two: the third of three /64 in a /48 is refused, and told which limit it was."""
+    account = new_account(unlimited_app(core), mailbox)
     strict: dict[str, Any] = {
+        "limit_changes_per_minute": 0,
         "limit_address_per_minute": 1,
         "limit_refreshes_per_minute": 1,
         "limit_site_share": 2,
@@ -138,7 +142,7 @@ def test_each_limit_by_address_holds_for_an_ipv6_site(core: Core, method: str, p
                 method,
                 path,
                 {},
-                headers=[*bearer("a.b.c"), ("x-forwarded-for", f"2001:db8:7:{net}::1")],
+                headers=[*account.bearer, ("x-forwarded-for", f"2001:db8:7:{net}::1")],
             )
             for net in range(3)
         ]
