@@ -103,7 +103,7 @@ def test_reads_are_identical_to_the_byte(doors: Doors, session: LoggedIn, path: 
     for token in (session.access, None):
         expected = doors.server.request("GET", path, token=token)
         for form, function in doors.functions.items():
-            if "%2F" in path.partition("?")[0] and form in DECODED:
+            if "%" in path.partition("?")[0] and form in DECODED:
                 continue
             answer = function.request("GET", path, token=token)
             assert answer.status == expected.status, form

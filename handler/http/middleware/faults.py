@@ -1,4 +1,4 @@
-"""Requests that are refused for their headers, and failures that nobody else answered."""
+"""Requests that are refused for their head, and failures that nobody else answered."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler.http.exchange import exchange_of
+from handler.http.middleware.paths import path_fault
 from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR
 from handler.http.problems import HttpProblem, http_response, problem_response
 
@@ -30,7 +31,7 @@ class Faults:
             started = True
             await send(message)
 
-        fault = exchange_of(scope).head.fault
+        fault = exchange_of(scope).head.fault or path_fault(scope["raw_path"])
         try:
             if fault is not None:
                 raise HttpProblem(BAD_REQUEST, fault)
