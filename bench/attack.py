@@ -132,7 +132,7 @@ def most_hashes(settings: Settings, owner: Logins) -> int:
 
 def counters(server: ServerProcess) -> dict[str, int]:
     """The server's own counts of hashes and statements."""
-    page = server.client().request("GET", "/metrics").body.decode()
+    page = server.metrics()
     return {
         "hashes": _sum(r"^password_hashes_total (\S+)$", page),
         "statements": _sum(r"^db_queries_total{.*} (\S+)$", page),
