@@ -135,7 +135,7 @@ def run_server(
     )
     server = DrainingServer(config, drain_seconds=settings.drain_seconds, on_ready=on_ready)
     servers.append(server)
-    with side_server(metrics, metrics_pages(core)):
+    with side_server(metrics, metrics_pages(core.metrics)):
         server.run(sockets=[listener])
     return not server.force_exit
 

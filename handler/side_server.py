@@ -18,7 +18,7 @@ from http import HTTPStatus
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import NamedTuple
 
-from core.bootstrap import Core
+from core.ports.runtime import Metrics
 from handler.http.bare_problem import Headers, bare_problem
 
 DEADLINE_SECONDS = 5.0
@@ -49,9 +49,9 @@ class Page(NamedTuple):
 Pages = Mapping[str, Callable[[], Page]]
 
 
-def metrics_pages(core: Core) -> Pages:
+def metrics_pages(metrics: Metrics) -> Pages:
     """`/metrics`, for Prometheus."""
-    return {"/metrics": lambda: Page(200, *core.metrics.exposition())}
+    return {"/metrics": lambda: Page(200, *metrics.exposition())}
 
 
 @contextlib.contextmanager

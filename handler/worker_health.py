@@ -15,7 +15,7 @@ def worker_pages(core: Core, worker: Worker) -> Pages:
     return {
         "/health/live": lambda: _report(alive=worker.alive),
         "/health/ready": partial(_readiness, core),
-        **metrics_pages(core),
+        **metrics_pages(core.metrics),
     }
 
 
