@@ -30,7 +30,7 @@ from bench.line import BUSY
 from bench.load_figures import LIVE, READS, READY, Pair
 from bench.machine import circumstances
 from bench.owner import Logins, Owner
-from bench.service import delivered, metrics_page, total
+from bench.service import delivered, total
 from bench.watching import asked, port_of
 from core.bootstrap import Core, build_core
 from core.config import Settings
@@ -147,7 +147,7 @@ def most_hashes(settings: Settings, plan: Plan, owner: Logins) -> int:
 
 def counters(server: ServerProcess) -> dict[str, int]:
     """The server's own counts of hashes and statements."""
-    page = metrics_page(server)
+    page = server.metrics()
     names = {"hashes": "password_hashes_total", "statements": "db_queries_total"}
     return {name: total(page, metric) for name, metric in names.items()}
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from tests.support.environment import service_environment
-from tests.support.server import ServerProcess
 
 # The suites loosen these (tests/support/environment.py); nobody else does.
 AS_DELIVERED: Mapping[str, str] = {
@@ -34,11 +33,6 @@ def delivered(name: str) -> Iterator[tuple[LocalPostgres, dict[str, str]]]:
         with LocalPostgres.start(folder / "data") as postgres:
             upgrade(postgres.owner_url)
             yield postgres, {**service_environment(postgres.app_url, mail), **AS_DELIVERED}
-
-
-def metrics_page(server: ServerProcess) -> str:
-    """The server's counters, in Prometheus's text form."""
-    return server.client().request("GET", "/metrics").body.decode()
 
 
 def total(page: str, name: str) -> int:

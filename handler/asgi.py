@@ -19,8 +19,9 @@ from core.config import Settings
 from core.ports.logins import LoginSource
 from handler.http.app import create_app
 from handler.http.protocol import BoundedHttpProtocol
-from handler.listener import BACKLOG, listen
+from handler.listener import BACKLOG, listen, listen_beside
 from handler.relays import open_relay
+from handler.side_server import metrics_pages, side_server
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -81,13 +82,16 @@ def serve(settings: Settings, *, logins: LoginSource | None = None) -> bool:
     """Serves until a signal; True when that was waited for, False when a second one cut it short.
 
     Raises:
-        ConfigurationError: the port cannot be listened on.
+        ConfigurationError: a port cannot be listened on.
     """
-    with listen(settings.host, settings.port) as listener:
+    with (
+        listen(settings.host, settings.port) as listener,
+        listen_beside(settings.host, settings.metrics_port, chosen_by="METRICS_PORT") as metrics,
+    ):
         configure_logging(settings)
         core = build_core(settings, logins=logins, relay=open_relay)
         try:
-            return run_server(core, listener)
+            return run_server(core, listener, metrics=metrics)
         finally:
             core.close()
 
@@ -96,11 +100,13 @@ def run_server(
     core: Core,
     listener: socket.socket,
     *,
+    metrics: socket.socket | None = None,
     routers: Sequence[APIRouter] = (),
     on_ready: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serves `core` on an open socket, with `routers` beside the API; as `serve` otherwise.
 
+    `metrics` is another one, for `/metrics` alone, which is answered until the last request is.
     `on_ready` runs at the first moment of service.
     """
     servers: list[DrainingServer] = []
@@ -129,7 +135,8 @@ def run_server(
     )
     server = DrainingServer(config, drain_seconds=settings.drain_seconds, on_ready=on_ready)
     servers.append(server)
-    server.run(sockets=[listener])
+    with side_server(metrics, metrics_pages(core.metrics)):
+        server.run(sockets=[listener])
     return not server.force_exit
 
 

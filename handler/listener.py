@@ -1,7 +1,8 @@
-"""The listening socket, made before anything slow starts: a taken port is told at once."""
+"""Listening sockets, made before anything slow starts: a taken port is told at once."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 
@@ -10,8 +11,10 @@ from core.errors import ConfigurationError
 BACKLOG = 1024
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, chosen_by: str = "--port or PORT") -> socket.socket:
     """A listening socket; whoever connects before the service is ready waits for it.
+
+    `chosen_by` is what the message names when the port is taken. Port 0 is any that is free.
 
     Raises:
         ConfigurationError: the port is taken, or the address is none of this machine's.
@@ -30,9 +33,16 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         reasons = {
-            errno.EADDRINUSE: "the port is taken; choose another with --port or PORT",
-            errno.EACCES: "only root may use this port; choose another with --port or PORT",
+            errno.EADDRINUSE: f"the port is taken; choose another with {chosen_by}",
+            errno.EACCES: f"only root may use this port; choose another with {chosen_by}",
         }
         reason = reasons.get(error.errno or 0, error.strerror)
         raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error
     return listener
+
+
+def listen_beside(
+    host: str, port: int, *, chosen_by: str
+) -> contextlib.AbstractContextManager[socket.socket | None]:
+    """As `listen`, for a port that a process may do without: 0 is for none."""
+    return listen(host, port, chosen_by=chosen_by) if port else contextlib.nullcontext()

@@ -1,7 +1,8 @@
-"""Usage: python -m scripts.openapi_compat OLD NEW
+"""Usage: python -m scripts.openapi_compat OLD NEW [--since VERSION]
 
 Compares two OpenAPI 3.1 documents. Prints one line for each change that breaks clients of the old
-one, and ends with status 1 if there is any.
+one, and ends with status 1 if there is any. With the version of the old one, breaks that are in
+docs/api-breaks.toml and announced in CHANGELOG.md are allowed, and what is wrong there counts too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.announced_breaks import announcements, faults
 from scripts.schema_compat import Comparison, resolved
 
 Document = Mapping[str, Any]
 
+ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -146,23 +149,31 @@ def _answer_breaks(
         yield from comparison.answer(*schemas, at)
 
 
+def _unannounced(found: list[str], since: str) -> Iterator[str]:
+    announced = announcements((ROOT / "docs" / "api-breaks.toml").read_text())
+    yield from faults(found, announced, changelog=(ROOT / "CHANGELOG.md").read_text(), since=since)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="openapi_compat", description="Find breaking changes.")
     parser.add_argument("old", type=Path, help="the document that clients know")
     parser.add_argument("new", type=Path, help="the document that is to take its place")
-    paths = parser.parse_args(arguments)
+    parser.add_argument("--since", metavar="VERSION", help="the release of the old document")
+    given = parser.parse_args(arguments)
     try:
-        documents = [json.loads(path.read_text()) for path in (paths.old, paths.new)]
+        documents = [json.loads(path.read_text()) for path in (given.old, given.new)]
         found = breaks(*documents)
+        if given.since:
+            found = list(_unannounced(found, given.since))
     except (OSError, ValueError, KeyError) as error:
         print(f"openapi: cannot compare: {error}", file=sys.stderr)
         return 2
     for line in found:
         print(line)
     if found:
-        print(f"openapi: {len(found)} incompatible changes", file=sys.stderr)
+        print(f"openapi: {len(found)} incompatible or wrongly announced", file=sys.stderr)
         return 1
-    print("openapi: nothing breaks a client of the old document")
+    print("openapi: nothing breaks a client of the old document unannounced")
     return 0
 
 

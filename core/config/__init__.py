@@ -43,6 +43,12 @@ class Settings(FetchedSettings):
     pod_name: str = setting("POD_NAME", values.text, "name of this instance in logs", "local")
     host: str = setting("HOST", values.text, "address to listen on", "127.0.0.1")
     port: int = setting("PORT", values.integer(1, 65535), "port to listen on", 3000)
+    metrics_port: int = setting(
+        "METRICS_PORT",
+        values.integer(0, 65535),
+        "port of `/metrics`, on HOST and apart from the API; 0 for none",
+        0,
+    )
     public_url: str = setting(
         "PUBLIC_URL",
         values.base_url,

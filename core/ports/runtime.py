@@ -192,7 +192,7 @@ class Metrics(RequestMetrics, Protocol):
         ...
 
     def exposition(self) -> tuple[str, bytes]:
-        """Content type and body of `GET /metrics`."""
+        """Content type and body of the page that Prometheus reads."""
         ...
 
 

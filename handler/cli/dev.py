@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from core.config import Settings
     from handler.local.data_folder import DataFolder
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"})  # noqa: S104  compared only
@@ -77,7 +79,8 @@ def _run(host: str, port: int, data: Path, started: float, ended: threading.Even
         folder = DataFolder.open(data, database_url=os.environ.get("DATABASE_URL", ""))
         environ = _environment(folder, host=host, port=port)
         # A wrong setting is told before anything is started.
-        Settings.from_environ({"DATABASE_URL": "postgresql://", **environ})
+        settings = Settings.from_environ({"DATABASE_URL": "postgresql://", **environ})
+        metrics = stack.enter_context(_metrics_listener(settings))
         preparation = stack.enter_context(Preparation(folder, environ, tell=click.echo))
         # Imported here, while PostgreSQL starts: it takes as long as a warm start of that.
         from handler.cli.dev_service import DevService
@@ -88,7 +91,17 @@ def _run(host: str, port: int, data: Path, started: float, ended: threading.Even
             # Python drops an exception that is raised in a callback, such as of a garbage
             # collection or an import: the signal came in one.
             raise _EndedBySignal
-        return 0 if service.serve(listener, started=started) else 130
+        return 0 if service.serve(listener, metrics=metrics, started=started) else 130
+
+
+def _metrics_listener(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    """On this machine only, whatever the host. Any free port, unless METRICS_PORT names one: two of
+    these at once do not meet."""
+    from handler.listener import listen, listen_beside
+
+    if os.environ.get("METRICS_PORT"):
+        return listen_beside("127.0.0.1", settings.metrics_port, chosen_by="METRICS_PORT")
+    return listen("127.0.0.1", 0)
 
 
 def _environment(folder: DataFolder, *, host: str, port: int) -> dict[str, str]:

@@ -50,7 +50,9 @@ class DevService:
         finally:
             core.close()
 
-    def serve(self, listener: socket.socket, *, started: float) -> bool:
+    def serve(
+        self, listener: socket.socket, *, metrics: socket.socket | None, started: float
+    ) -> bool:
         """As `run_server`; `started` is when the start began (time.monotonic())."""
         sink = self.core.settings.mail_url.startswith("directory:")
         pages = [mail_page(self.folder.mail)] if sink else []
@@ -62,12 +64,13 @@ class DevService:
                 seconds=time.monotonic() - started,
                 data=self.folder.path,
                 mail_page=sink,
+                metrics_port=metrics.getsockname()[1] if metrics else None,
                 admin=FIRST_ADMIN,
                 password=self.password,
             )
             click.echo(str(greeting))
 
-        return run_server(self.core, listener, routers=pages, on_ready=greet)
+        return run_server(self.core, listener, metrics=metrics, routers=pages, on_ready=greet)
 
 
 def _check(core: Core) -> None:

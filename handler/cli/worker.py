@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 
 import click
@@ -29,18 +30,24 @@ def worker() -> None:
     """
     from core.bootstrap import build_core, configure_logging
     from handler.configuration import Configuration
+    from handler.listener import listen_beside
     from handler.relays import open_relay
+    from handler.side_server import side_server
     from handler.worker import Worker
-    from handler.worker_health import worker_health
+    from handler.worker_health import worker_pages
 
     configuration = Configuration.of(os.environ)
     settings = configuration.settings()
-    configure_logging(settings)
-    asked_to_stop = _note_signals()
-    core = build_core(settings, logins=configuration.logins, relay=open_relay)
-    try:
+    with ExitStack() as stack:
+        listener = stack.enter_context(
+            listen_beside(settings.host, settings.worker_port, chosen_by="WORKER_PORT")
+        )
+        configure_logging(settings)
+        asked_to_stop = _note_signals()
+        core = build_core(settings, logins=configuration.logins, relay=open_relay)
+        stack.callback(core.close)
         loop = Worker(core)
-        with worker_health(core, loop):
+        with side_server(listener, worker_pages(core, loop)):
             stop = threading.Event()
             thread = threading.Thread(target=loop.run, args=[stop], name="worker")
             thread.start()
@@ -48,8 +55,6 @@ def worker() -> None:
                 thread.join(_LOOK_SECONDS)
             stop.set()
             thread.join()
-    finally:
-        core.close()
 
 
 def _note_signals() -> Callable[[], bool]:

@@ -54,7 +54,7 @@ TAGS = [
     {"name": "Users", "description": "Administration of users."},
     {"name": "Roles", "description": "Sets of permissions, and who holds them."},
     {"name": "Audit", "description": "What happened, and who did it."},
-    {"name": "Operations", "description": "Health, metrics, keys and metadata."},
+    {"name": "Operations", "description": "Health, keys and metadata."},
 ]
 
 _PROBLEM_SCHEMA: dict[str, Any] = {

@@ -83,6 +83,9 @@ class BoundedHttpProtocol(httptools_impl.HttpToolsProtocol):
             self._refuse(505, "Only HTTP/1.0 and HTTP/1.1 are served here.")
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._refuse(503, "There are too many connections.")  # uvicorn's own answer is text
+        if b"#" in self.url:
+            # It would be cut off, and what is left is another target than proxies have seen.
+            self._refuse(400, "A request target has no fragment.")
         upgrade = self.parser.should_upgrade()
         if upgrade and any(name in _FRAMING for name, _ in self.headers):
             self._refuse(400, "A request with a body cannot ask for an upgrade.")

@@ -11,13 +11,15 @@ from pathlib import Path
 @dataclass(frozen=True, kw_only=True)
 class Greeting:
     """`seconds` is how long the start took; `password` is there on the first start only;
-    `listens_on` is the address of the listening socket."""
+    `listens_on` is the address of the listening socket; `metrics_port` is None without such a
+    page."""
 
     url: str
     listens_on: str
     seconds: float
     data: Path
     mail_page: bool
+    metrics_port: int | None
     admin: str
     password: str | None
 
@@ -27,11 +29,17 @@ class Greeting:
 
     def _places(self) -> list[str]:
         mail = [f"  Mail      {self.url}/dev/mail"] if self.mail_page else []
+        metrics = (
+            [f"  Metrics   http://127.0.0.1:{self.metrics_port}/metrics"]
+            if self.metrics_port
+            else []
+        )
         return [
             f"user-api is ready in {self.seconds:.1f} s",
             "",
             f"  API docs  {self.url}/docs",
             *mail,
+            *metrics,
             f"  Data      {_short(self.data)} (kept; remove it to start afresh)",
         ]
 

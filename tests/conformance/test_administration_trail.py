@@ -122,7 +122,7 @@ def test_users_of_administrators_count_in_the_metrics(server: ServerProcess, sta
     client = server.client()
 
     def counted(name: str) -> float:
-        found = re.search(rf"^{name} (\S+)$", server.http.get("/metrics").text, re.MULTILINE)
+        found = re.search(rf"^{name} (\S+)$", server.metrics(), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     names = ("users_created_total", "users_deleted_total")

@@ -106,8 +106,6 @@ def test_headers_that_proxies_confuse_are_refused(people: People, client: Client
         ("GET", "/nothing-here", 404),
         ("GET", "/v1/users/me/", 404),
         ("GET", "/v1//users/me", 404),
-        ("GET", "/v1/users%2Fme", 404),
-        ("GET", "/../etc/passwd", 404),
         ("PUT", "/v1/users/me", 405),
         ("PROPFIND", "/v1/users/me", 405),
         ("GET", "/v1/auth/login", 405),

@@ -47,10 +47,10 @@ def environment(
 
 @dataclass
 class Deployment:
-    """A target under test, and whatever of it writes logs."""
+    """A target under test, and whatever of it writes logs; a function has no `server`."""
 
     client: Client
-    url: str
+    server: ServerProcess | None
     core: Core
     folder: Path
     logs: list[Path]
@@ -66,12 +66,10 @@ def deployment(
         if request.param == "lambda":
             with RuntimeApi(HANDLER, environment, log) as runtime:
                 client: Client = RuntimeClient(runtime, "alb-multi-value")
-                yield Deployment(client, "", core, tmp_path, [log], environment)
+                yield Deployment(client, None, core, tmp_path, [log], environment)
         else:
             with ServerProcess.start(environment) as server:
-                yield Deployment(
-                    server.client(), server.url, core, tmp_path, [server.log], environment
-                )
+                yield Deployment(server.client(), server, core, tmp_path, [server.log], environment)
 
 
 class Walker:
@@ -187,9 +185,10 @@ def test_what_one_client_sends_is_in_no_log_no_metric_and_no_answer_to_others(
     client = deployment.client
     document = client.request("GET", "/openapi.json").json()
     assert walk(deployment, canaries, document) > 3 * len(document["paths"])
-    pages = [client.request("GET", "/metrics").body.decode()]
-    if client.target == "asgi":
-        send_garbage(deployment.url, canaries)
+    pages = []
+    if deployment.server is not None:
+        pages.append(deployment.server.metrics())
+        send_garbage(deployment.server.url, canaries)
     log, page = deliver_badly(deployment, canaries)
     pages.append(page)
     # A stranger, who asks the same without any of the words.

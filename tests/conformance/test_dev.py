@@ -100,6 +100,20 @@ def test_docs_and_mail_page_answer(first: FirstStart) -> None:
         assert answer.status_code == 200, path
 
 
+def test_the_metrics_answer_on_this_machine(first: FirstStart) -> None:
+    """On a port of their own, which a second `dev` does not share."""
+    found = re.search(r"Metrics   (http://127\.0\.0\.1:(\d+)/metrics)", first.command.output)
+    assert found, first.command.output
+    assert "user_api_build_info" in httpx.get(found[1], timeout=10, trust_env=False).text
+    served = {
+        (each.laddr.ip, each.laddr.port)
+        for process in first.command.family()
+        for each in process.net_connections("tcp")
+        if each.status == "LISTEN"
+    }
+    assert ("127.0.0.1", int(found[2])) in served
+
+
 def test_the_demo_plays_against_it(first: FirstStart) -> None:
     """The README's first story holds, mail included, with the worker inside."""
     done = subprocess.run(

@@ -83,8 +83,7 @@ def test_probes_ask_for_keys_once_a_minute(server: ServerProcess) -> None:
     """As cheap as before: connection, standby and revision are asked with each probe, keys not."""
 
     def key_reads() -> int:
-        metrics = server.client().request("GET", "/metrics").body.decode()
-        lines = [line for line in metrics.splitlines() if 'table="signing_keys"' in line]
+        lines = [line for line in server.metrics().splitlines() if 'table="signing_keys"' in line]
         counts = [line for line in lines if line.startswith("db_queries_total")]
         return sum(int(float(line.rpartition(" ")[2])) for line in counts)
 

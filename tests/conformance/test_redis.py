@@ -147,7 +147,7 @@ def wait_for(client: Client, state: str) -> None:
 
 def total(client: Client, name: str) -> float:
     """Over all labels."""
-    page = client.request("GET", "/metrics").body.decode()
+    page = client.metrics()
     return sum(
         float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE)
     )

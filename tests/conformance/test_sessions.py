@@ -70,7 +70,7 @@ def test_a_bad_limit_is_refused(people: People, client: Client, query: str) -> N
     assert answer.status == 422
 
 
-@pytest.mark.parametrize("session_id", ["x", "0", "..%2f..", "%00"])
+@pytest.mark.parametrize("session_id", ["x", "0", "..;", "%00"])
 def test_a_bad_id_is_refused(people: People, client: Client, session_id: str) -> None:
     token = people.logged_in().access
     answer = client.request("DELETE", f"/v1/users/me/sessions/{session_id}", token=token)

@@ -14,8 +14,7 @@ _COUNT = re.compile(r'db_queries_total\{(?!.*table="signing_keys").*\} (\d+)')
 
 def statements(server: ServerProcess) -> int:
     """What the server has run until now, by its own count."""
-    metrics = server.client().request("GET", "/metrics").body.decode()
-    return sum(int(count) for count in _COUNT.findall(metrics))
+    return sum(int(count) for count in _COUNT.findall(server.metrics()))
 
 
 def test_reading_oneself_is_one_statement(server: ServerProcess, mailbox: Mailbox) -> None:

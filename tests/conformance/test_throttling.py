@@ -27,8 +27,7 @@ _THROTTLED = re.compile(r'authentication_attempts_total\{status="throttled"\} (\
 
 
 def metric(client: Client, pattern: re.Pattern[str]) -> int:
-    page = client.request("GET", "/metrics").body.decode()
-    return round(sum(float(count) for count in pattern.findall(page)))
+    return round(sum(float(count) for count in pattern.findall(client.metrics())))
 
 
 def guess(client: Client, identifier: str, password: str = WRONG) -> int:

@@ -259,7 +259,7 @@ def test_what_no_user_is_called_is_not_found(client: Client, staff: Staff) -> No
     for action in STATES:
         answer = act(client, staff.admin, unknown, action)
         assert (answer.status, answer.problem) == (404, "not-found"), action
-        for malformed in ("me", "0", f"{unknown}0", "%00", "..%2Fme"):
+        for malformed in ("me", "0", f"{unknown}0", "%00", "..;"):
             if (action, malformed) == ("delete", "me"):
                 continue
             answer = act(client, staff.admin, malformed, action)

@@ -106,7 +106,28 @@ def _let_nobody_in(cluster: Cluster) -> None:
 def _shut_out_the_load_balancer(cluster: Cluster) -> None:
     for it in _own_policies(cluster):
         for rule in it["spec"]["ingress"]:
-            rule["from"] = [{"podSelector": {}}]
+            if any("ipBlock" in peer for peer in rule["from"]):
+                rule["from"] = [{"podSelector": {}}]
+
+
+def _let_in(port: int, peer: Json) -> Callable[[Cluster], None]:
+    """One peer more at one port of the API."""
+
+    def change(cluster: Cluster) -> None:
+        rule = {"from": [peer], "ports": [{"port": port}]}
+        _own_policies(cluster)[0]["spec"]["ingress"].append(rule)
+
+    return change
+
+
+_PROMETHEUS = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
+}
+
+
+def _monitor(cluster: Cluster) -> Json:
+    return the(cluster, "PodMonitor", "user-api")
 
 
 def _close(port: int) -> Callable[[Cluster], None]:
@@ -264,6 +285,23 @@ MUTATIONS = tuple(
         ("no default deny", "default_deny", _no_deny),
         ("no policy for the port", "ports_in_use", _let_nobody_in),
         ("no load balancer", "ports_in_use", _shut_out_the_load_balancer),
+        (
+            "metrics for the load balancer",
+            "metrics_apart",
+            _let_in(3002, {"ipBlock": {"cidr": "10.0.96.0/22"}}),
+        ),
+        (
+            "metrics for every pod",
+            "metrics_apart",
+            _let_in(3002, {"podSelector": {}}),
+        ),
+        ("the API for Prometheus", "metrics_apart", _let_in(3000, _PROMETHEUS)),
+        ("nobody scrapes", "monitors", _without("PodMonitor")),
+        (
+            "scrapes the API",
+            "monitors",
+            _set(_monitor, "spec", "podMetricsEndpoints", value=[{"port": "http"}]),
+        ),
         ("no way to the database", "egress_of_settings", _close(5432)),
         ("no way to Redis", "egress_of_settings", _close(6379)),
         ("a policy for nobody", "policies_select", _select_nobody),
@@ -286,6 +324,7 @@ MUTATIONS = tuple(
         ),
         ("unknown setting", "settings", _variable("LOG_LEVL", "INFO")),
         ("setting that is no value", "settings", _variable("LOG_LEVEL", "LOUD")),
+        ("metrics on another port", "settings", _variable("METRICS_PORT", "3009")),
         ("missing setting", "settings", _set(_container, "env", value=[])),
         ("plaintext secret", "no_secrets", _variable("SECRET_KEY", "c2VjcmV0")),
         ("password in an address", "no_secrets", _variable("REDIS_URL", "rediss://u:p@host:6379")),

@@ -44,6 +44,7 @@ _CLUSTER = """
     ENVIRONMENT: production
     HOST: 0.0.0.0
     LOG_LEVEL: INFO
+    METRICS_PORT: "3002"
     MAIL_FROM: User API <no-reply@example.com>
     MAIL_URL: ses://eu-central-1?configuration_set=user-api
     PUBLIC_URL: https://api.example.com
@@ -86,7 +87,7 @@ _CLUSTER = """
               example/user-api@sha256:1234567812345678123456781234567812345678123456781234567812345678
             envFrom: [{configMapRef: {name: settings}}]
             env: [{name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
-            ports: [{name: http, containerPort: 3000}]
+            ports: [{name: http, containerPort: 3000}, {name: metrics, containerPort: 3002}]
             startupProbe: &live {httpGet: {path: /health/live, port: http}}
             livenessProbe: *live
             readinessProbe: {httpGet: {path: /health/ready, port: http}}
@@ -136,6 +137,10 @@ _CLUSTER = """
     scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: user-api}
     minReplicas: 3
     maxReplicas: 10
+- apiVersion: monitoring.coreos.com/v1
+  kind: PodMonitor
+  metadata: {name: user-api, namespace: production}
+  spec: {selector: {matchLabels: *labels}, podMetricsEndpoints: [{port: metrics}]}
 - apiVersion: policy/v1
   kind: PodDisruptionBudget
   metadata: {name: user-api, namespace: production}
@@ -171,6 +176,10 @@ _CLUSTER = """
     ingress:
       - from: [{ipBlock: {cidr: 10.0.0.0/16}}]
         ports: [{port: http}]
+      - from:
+          - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}
+            podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}
+        ports: [{port: metrics}]
     egress:
       - {to: [{namespaceSelector: {}}], ports: [{port: 53, protocol: UDP}, {port: 53}]}
       - {to: [{ipBlock: {cidr: 10.0.0.0/16}}], ports: [{port: 5432}, {port: 6379}]}

@@ -81,7 +81,7 @@ metadata: {name: user-api, namespace: production}
 spec:
   selector: {matchLabels: {app.kubernetes.io/name: user-api}}
   podTargetLabels: [rollouts-pod-template-hash]
-  podMetricsEndpoints: [{port: http, path: /metrics, interval: 15s}]
+  podMetricsEndpoints: [{port: metrics, path: /metrics, interval: 15s}]
 """
 ANALYSIS = """
 apiVersion: argoproj.io/v1alpha1

@@ -17,7 +17,6 @@ PROCESS = "a process"
 _WITHOUT_DATABASE = (
     "/health",
     "/health/live",
-    "/metrics",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
     "/openapi.json",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from types import MethodType
+from typing import Any, Self, cast
 
 import httpx
 
@@ -58,6 +59,10 @@ class Client(ABC):
     def from_address(self, address: str) -> Client:
         """Another client of the same target."""
 
+    def metrics(self) -> str:
+        """What the target's process has counted, as Prometheus reads it."""
+        raise NotImplementedError(f"{self.target} shows its metrics to nobody")
+
     def request(
         self,
         method: str,
@@ -92,12 +97,22 @@ class ServerClient(Client):
 
     target = "asgi"
 
-    def __init__(self, http: httpx.Client, address: str | None = None) -> None:
+    def __init__(
+        self,
+        http: httpx.Client,
+        address: str | None = None,
+        *,
+        page: Callable[[], str] | None = None,
+    ) -> None:
         self._http = http
+        self._page = page
         self.address = address or random_address()
 
     def from_address(self, address: str) -> ServerClient:
-        return ServerClient(self._http, address)
+        return ServerClient(self._http, address, page=self._page)
+
+    def metrics(self) -> str:
+        return self._page() if self._page else super().metrics()
 
     def send(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
         encoded = [(name.encode(), value.encode()) for name, value in headers]
@@ -120,6 +135,14 @@ class LambdaClient(Client):
 
     def from_address(self, address: str) -> LambdaClient:
         return replace(self, address=address)
+
+    def metrics(self) -> str:
+        """Of the function's core: no request leads to them."""
+        from handler import aws_lambda
+
+        function = cast("MethodType", aws_lambda.lambda_handler).__self__
+        assert isinstance(function, aws_lambda.LambdaFunction)
+        return function._core.metrics.exposition()[1].decode()
 
     def send(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
         from handler.aws_lambda import lambda_handler

@@ -72,7 +72,6 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "GET /health": _open(200),
     "GET /health/live": _open(200),
     "GET /health/ready": _open(200),
-    "GET /metrics": _open(200),
     "GET /.well-known/jwks.json": _open(200),
     "GET /.well-known/oauth-authorization-server": _open(200),
     "GET /.well-known/change-password": _open(302),

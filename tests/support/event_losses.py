@@ -202,7 +202,8 @@ LOSSES = (
         carried=_decoded_query,
     ),
     Loss(
-        text="`%2F`, `%3F` and `%25` in a path: it is decoded twice, and ends at the first `%3F`",
+        text="`%2F`, `%3F`, `%25` and escapes of what needs none in a path: it is decoded twice, "
+        "and ends at the first `%3F`",
         forms=_DECODED,
         carried=_decoded_path,
         harmless=False,

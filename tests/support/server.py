@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,47 +24,69 @@ STOP_SECONDS = 15.0
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """All of them different."""
+    with ExitStack() as stack:
+        listeners = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 class ServerProcess:
-    """`user-api serve`, or another module, on a free port; its output goes to `log`."""
+    """`user-api serve`, or another module, on free ports; its output goes to `log`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], url: str, log: Path, *, metrics_port: int
+    ) -> None:
         self.process = process
         self.url = url
+        self.metrics_port = metrics_port
         self.log = log
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
 
     def client(self) -> ServerClient:
         """A client from an address of its own, which shares the connections."""
-        return ServerClient(self.http)
+        return ServerClient(self.http, page=self.metrics)
 
     @classmethod
     def start(
         cls, environment: dict[str, str], command: Sequence[str] = ("handler.cli", "serve")
     ) -> Self:
-        port = free_port()
+        port, metrics_port = free_ports(2)
         folder = Path(environment["MAIL_URL"].removeprefix("directory://")).parent
         log = folder / f"serve-{port}.log"
         review(log)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
-                env={**os.environ, **environment, "PORT": str(port)},
+                env={
+                    **os.environ,
+                    **environment,
+                    "PORT": str(port),
+                    "METRICS_PORT": str(metrics_port),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        server = cls(process, f"http://127.0.0.1:{port}", log)
+        server = cls(process, f"http://127.0.0.1:{port}", log, metrics_port=metrics_port)
         try:
             server.wait_until_live()
         except BaseException:
             server.stop()
             raise
         return server
+
+    def metrics(self) -> str:
+        """The page, from the listener that has nothing else."""
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        answer = httpx.get(url, timeout=5, trust_env=False)
+        answer.raise_for_status()
+        return answer.text
 
     def wait_until_live(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -15,6 +15,7 @@ def greeting(
     data: Path,
     *,
     mail_page: bool = True,
+    metrics_port: int | None = None,
     password: str | None = None,
     listens_on: str = "127.0.0.1",
 ) -> str:
@@ -25,6 +26,7 @@ def greeting(
             seconds=1.25,
             data=data,
             mail_page=mail_page,
+            metrics_port=metrics_port,
             admin="admin@example.com",
             password=password,
         )
@@ -46,6 +48,12 @@ def test_a_later_start_says_how_to_get_a_lost_password_back(tmp_path: Path) -> N
 
 def test_no_mail_page_is_promised_where_mails_go_elsewhere(tmp_path: Path) -> None:
     assert "/dev/mail" not in greeting(tmp_path, mail_page=False)
+
+
+def test_the_metrics_are_where_it_says(tmp_path: Path) -> None:
+    """On a port that the next start changes, and on this machine only."""
+    assert "Metrics   http://127.0.0.1:40123/metrics" in greeting(tmp_path, metrics_port=40123)
+    assert "/metrics" not in greeting(tmp_path)
 
 
 def test_a_folder_below_is_named_as_one_types_it(

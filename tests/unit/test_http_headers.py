@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from handler.http.exchange import exchange_of
 from tests.support.http_layers import build, get, wrapped
-from tests.support.http_probe import Headers, answer, http_scope
+from tests.support.http_probe import Headers, answer
 
 
 @pytest.mark.parametrize(
@@ -101,30 +100,6 @@ def test_a_host_is_named(version: str, host: str | None, status: int) -> None:
         assert reply.problem == "bad-request"
         assert "host" in reply.json()["detail"]
         assert reply.header("x-request-id") == reply.json()["request_id"]
-
-
-def test_an_encoded_slash_matches_no_other_path() -> None:
-    """A proxy in front has seen another path than the one that would be served."""
-    seen: list[str] = []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(scope["path"])
-        await Response(b"")(scope, receive, send)
-
-    async def run(path: str, decoded: str) -> None:
-        async def receive() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Message) -> None:
-            pass
-
-        scope = {**http_scope("GET", decoded), "raw_path": path.encode()}
-        await wrapped(app)(scope, receive, send)
-
-    asyncio.run(run("/hello%2Fx", "/hello/x"))
-    asyncio.run(run("/hello%2f%C3%A4", "/hello/ä"))
-    asyncio.run(run("/hello/%41", "/hello/A"))
-    assert seen == ["/hello%2Fx", "/hello%2Fä", "/hello/A"]
 
 
 @given(

@@ -129,12 +129,12 @@ def test_a_draining_server_is_alive_but_not_ready(core: Core) -> None:
     assert (reply.status, reply.json()["status"]) == (503, "draining")
 
 
-def test_metrics_name_routes_by_their_templates(app: Application) -> None:
+def test_metrics_name_routes_by_their_templates(app: Application, core: Core) -> None:
+    """The page itself is no route: it has a listener of its own."""
     answer(app, "GET", "/v1/users/me")
     answer(app, "GET", "/v1/nobody/ada")
-    reply = answer(app, "GET", "/metrics")
-    assert (reply.header("content-type") or "").startswith("text/plain")
-    text = reply.body.decode()
+    assert answer(app, "GET", "/metrics").problem == "not-found"
+    text = core.metrics.exposition()[1].decode()
     assert 'path="/v1/users/me",status="401"' in text
     assert "__unmatched__" in text
     assert "ada" not in text

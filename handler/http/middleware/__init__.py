@@ -12,7 +12,6 @@ from handler.http.middleware.deadline import Deadline
 from handler.http.middleware.faults import Faults
 from handler.http.middleware.head import HeadRequests
 from handler.http.middleware.observation import Observation
-from handler.http.middleware.paths import EncodedSlashes
 from handler.http.middleware.threads import Threads
 
 if TYPE_CHECKING:
@@ -32,5 +31,4 @@ def wrap(app: ASGIApp, *, settings: Settings, metrics: RequestMetrics, ids: Ids)
         layered = cross_origin(layered, settings.cors_allowed_origins)
     layered = AnswerHeaders(layered)
     layered = Observation(layered, metrics=metrics, ids=ids)
-    layered = EncodedSlashes(layered)
     return Threads(layered, limit=settings.database_pool_size)

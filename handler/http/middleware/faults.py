@@ -1,4 +1,4 @@
-"""Requests that are refused for their headers, and failures that nobody else answered."""
+"""Requests that are refused for their head, and failures that nobody else answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handler.http.exchange import Head, exchange_of
+from handler.http.exchange import exchange_of
+from handler.http.middleware.paths import path_fault
 from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem, http_response, problem_response
 
@@ -34,9 +35,8 @@ class Faults:
             started = True
             await send(message)
 
-        head = exchange_of(scope).head
         try:
-            _judge(head, scope["http_version"])
+            _judge(scope)
             await self._app(scope, receive, watch)
         except HttpProblem as problem:
             await http_response(scope, problem)(scope, receive, send)
@@ -48,11 +48,13 @@ class Faults:
                 await response(scope, receive, send)
 
 
-def _judge(head: Head, http_version: str) -> None:
+def _judge(scope: Scope) -> None:
     """Raises HttpProblem for what cannot be served, whatever it asks for."""
-    if head.fault is not None:
-        raise HttpProblem(BAD_REQUEST, head.fault)
-    if not head.has_host and http_version != "1.0":
+    head = exchange_of(scope).head
+    fault = head.fault or path_fault(scope["raw_path"])
+    if fault is not None:
+        raise HttpProblem(BAD_REQUEST, fault)
+    if not head.has_host and scope["http_version"] != "1.0":
         # RFC 9112 section 3.2; an http URI without a host is none (RFC 9110 section 4.2.1).
         raise HttpProblem(BAD_REQUEST, "The header host is missing or empty.")
     if head.coded:

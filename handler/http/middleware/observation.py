@@ -13,7 +13,7 @@ from handler.http.exchange import EXCHANGE, Exchange, Head, Trace
 UNMATCHED = "__unmatched__"
 
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-_PROBES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+_PROBES = frozenset({"/health", "/health/live", "/health/ready"})
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Health, metrics, keys and metadata: for machines, not for people."""
+"""Health, keys and metadata: for machines, not for people."""
 
 from __future__ import annotations
 
@@ -84,17 +84,6 @@ async def readiness(call: AnyCall) -> Response:
         draining=draining,
     )
     return json_response(body, status=200 if good else 503)
-
-
-@router.get(
-    "/metrics",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    response_class=Response,
-)
-async def metrics(call: AnyCall) -> Response:
-    """For Prometheus. Needs no thread: it has to answer while all of them wait."""
-    content_type, body = call.core.metrics.exposition()
-    return Response(body, headers={"content-type": content_type})
 
 
 @router.get("/.well-known/jwks.json", responses={200: {"model": dict[str, Any]}})

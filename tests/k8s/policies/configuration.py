@@ -79,9 +79,11 @@ def _start(it: Pods, container: Mapping[str, Any], given: Mapping[str, Any]) -> 
         yield f"{it.name}: it would not start: {error}"
         return
     api = it.labels["app.kubernetes.io/component"] == "api"
-    listens = {read.port if api else read.worker_port}
-    if {port["containerPort"] for port in container.get("ports", ())} != listens:
-        yield f"{it.name}: it listens on {listens}, which is not the container's port"
+    listens = (
+        {"http": read.port, "metrics": read.metrics_port} if api else {"http": read.worker_port}
+    )
+    if {port["name"]: port["containerPort"] for port in container.get("ports", ())} != listens:
+        yield f"{it.name}: it listens on {listens}, which are not the container's ports"
     if read.host != "0.0.0.0":  # noqa: S104
         yield f"{it.name}: nobody but itself reaches {read.host}"
 

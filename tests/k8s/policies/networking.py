@@ -21,6 +21,7 @@ from tests.k8s.policies.availability import behind_ingress
 
 Port = tuple[str, int]
 
+_METRICS = "metrics"
 _AGENT = "169.254.170.23/32"
 _OF_DATABASES = {
     "DATABASE_SECRET_ARN",
@@ -61,9 +62,37 @@ def ports_in_use(manifests: Manifests) -> Faults:
             peers = [peer for rule in open_ for peer in rule.get("from", ())]
             if not open_:
                 faults.append(f"{it.name}: no policy lets anybody in on port {wanted[1]}")
-            elif behind_ingress(manifests, it) and not any("ipBlock" in peer for peer in peers):
+            elif (
+                behind_ingress(manifests, it)
+                and port.get("name") != _METRICS
+                and not any("ipBlock" in peer for peer in peers)
+            ):
                 faults.append(f"{it.name}: no policy lets the load balancer in on {wanted[1]}")
     return faults
+
+
+def metrics_apart(manifests: Manifests) -> Faults:
+    """A port for metrics is open to Prometheus and to nobody else, and no other port of that pod is
+    open to Prometheus."""
+    faults = []
+    for it in pods(manifests):
+        for port in it.ports() if any(each.get("name") == _METRICS for each in it.ports()) else ():
+            number, metrics = port["containerPort"], port.get("name") == _METRICS
+            faults += [
+                f"{it.name}: a policy opens port {number} to {peer}"
+                for rule in _rules(manifests, it, "ingress")
+                if rule.get("ports") and _opens(rule, ("TCP", number), it)
+                for peer in rule.get("from", ())
+                if _is_prometheus(peer) is not metrics
+            ]
+    return faults
+
+
+def _is_prometheus(peer: Mapping[str, Any]) -> bool:
+    where = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    who = peer.get("podSelector", {}).get("matchLabels", {})
+    named = (where.get("kubernetes.io/metadata.name"), who.get("app.kubernetes.io/name"))
+    return named == ("monitoring", "prometheus")
 
 
 def egress_of_settings(manifests: Manifests) -> Faults:

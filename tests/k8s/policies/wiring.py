@@ -88,6 +88,30 @@ def services(manifests: Manifests) -> Faults:
     return faults
 
 
+def monitors(manifests: Manifests) -> Faults:
+    """Each pod that serves is scraped, on a port that it has by that name."""
+    faults = []
+    for it in pods(manifests):
+        endpoints = [
+            endpoint
+            for monitor in of_kind(manifests, "PodMonitor")
+            if namespace(monitor) == it.namespace
+            and selects(monitor["spec"]["selector"], it.labels)
+            for endpoint in monitor["spec"]["podMetricsEndpoints"]
+        ]
+        if it.serving and not endpoints:
+            faults.append(f"{it.name}: Prometheus does not scrape it")
+        names = {port.get("name") for port in it.ports()}
+        # Who has a port for metrics has them nowhere else.
+        wanted = {"metrics"} & names or names
+        faults += [
+            f"{it.name} has no metrics on {endpoint['port']}"
+            for endpoint in endpoints
+            if endpoint["port"] not in wanted
+        ]
+    return faults
+
+
 def references(manifests: Manifests) -> Faults:
     """What is named is there: services, ingresses, workloads, templates, maps, secrets, roles."""
     return [
