@@ -112,8 +112,9 @@ def simulate(
             connections=CONNECTIONS,
             seconds=DEADLINE_SECONDS,
         )
-        idle = asked(server, BEFORE_SECONDS, readers=readers)
+        asking = meanwhile.submit(asked, server, BEFORE_SECONDS, readers=readers)
         before = owner.log_in_for(BEFORE_SECONDS)
+        idle = asking.result()
         began = counters(server)
         during_attack, told = 0, dict[str, Any]()
         with owner.logging_in() as during:
