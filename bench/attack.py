@@ -102,18 +102,11 @@ def simulate(
     readers, others = make_accounts(core, READERS), make_accounts(core, OTHERS)
     with ServerProcess.start(environment) as server, ThreadPoolExecutor(1) as meanwhile:
         owner = Owner(server.client(), Mailbox(core, mail))
-        plan = Plan(
-            victim=owner.person.email,
-            unknown=[random_email() for _ in range(UNKNOWN)],
-            others=[each.person.email for each in others],
-            guesses=guesses,
-            addresses=max(1, guesses // GUESSES_PER_ADDRESS),
-            in_a_row=in_a_row,
-            connections=CONNECTIONS,
-            seconds=DEADLINE_SECONDS,
-        )
-        idle = asked(server, BEFORE_SECONDS, readers=readers)
+        emails = [each.person.email for each in others]
+        plan = plan_of(owner.person.email, emails, guesses=guesses, in_a_row=in_a_row)
+        asking = meanwhile.submit(asked, server, BEFORE_SECONDS, readers=readers)
         before = owner.log_in_for(BEFORE_SECONDS)
+        idle = asking.result()
         began = counters(server)
         during_attack, told = 0, dict[str, Any]()
         with owner.logging_in() as during:
@@ -136,6 +129,19 @@ def simulate(
             elsewhere=(during_attack, owner.log_in_elsewhere()),
             callers={kind: Pair(idle=idle[kind], during=noticed[kind]) for kind in idle},
         )
+
+
+def plan_of(victim: str, others: list[str], *, guesses: int, in_a_row: int) -> Plan:
+    return Plan(
+        victim=victim,
+        unknown=[random_email() for _ in range(UNKNOWN)],
+        others=others,
+        guesses=guesses,
+        addresses=max(1, guesses // GUESSES_PER_ADDRESS),
+        in_a_row=in_a_row,
+        connections=CONNECTIONS,
+        seconds=DEADLINE_SECONDS,
+    )
 
 
 def most_hashes(settings: Settings, plan: Plan, owner: Logins) -> int:

@@ -7,6 +7,7 @@ import json
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -96,15 +97,15 @@ def nested(depth: int, size: int, *, name: str = "attributes") -> bytes:
     return packed(b'{"%s":{"a":[' % name.encode(), itertools.repeat(one), b"]}}", size)
 
 
-def full_attributes(size: int) -> dict[str, object]:
-    """Of `size` bytes as the service counts them: short names, which cost the most."""
+def full_attributes(size: int, value: object = 0) -> dict[str, object]:
+    """Of `size` bytes as the service counts them: short names, each of that value."""
     members: dict[str, object] = {}
     left = size - len("{}")
     for name in short_names():
-        left -= len(json.dumps({name: 0})) - len("{}") + (2 if members else 0)
-        if left < 0 or len(members) == _MOST_VALUES:
+        left -= len(json.dumps({name: value})) - len("{}") + (2 if members else 0)
+        if left < 0 or (len(members) + 1) * _values(json.dumps(value).encode()) > _MOST_VALUES:
             break
-        members[name] = 0
+        members[name] = value
     return members
 
 
@@ -244,9 +245,16 @@ _REFUSED_ATTRIBUTES: Mapping[str, Kind] = MappingProxyType(
 )
 # The object, the list, and the number in the middle count as levels too.
 _NESTED = b"[" * (ATTRIBUTES_DEPTH - 3) + b"0" + b"]" * (ATTRIBUTES_DEPTH - 3)
+_OBJECTS: dict[str, Any] = reduce(lambda inner, _: {"a": inner}, range(ATTRIBUTES_DEPTH - 2), {})
 _ACCEPTED: dict[str, Kind] = {"spaces": _spaces, "escapes": _escapes}
 _ACCEPTED_ATTRIBUTES: dict[str, Kind] = {
     "full attributes": _with_attributes(lambda _, most: json.dumps(full_attributes(most)).encode()),
+    "full attributes of objects": _with_attributes(
+        lambda _, most: json.dumps(full_attributes(most, {})).encode()
+    ),
+    "full attributes of nested objects": _with_attributes(
+        lambda _, most: json.dumps(full_attributes(most, _OBJECTS)).encode()
+    ),
     "nested attributes": _with_attributes(lambda _, most: _counted_list(_NESTED, most)),
     "attributes of long numbers": _with_attributes(
         lambda _, most: _counted_list(_LONG_NUMBER, most)

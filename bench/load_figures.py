@@ -81,11 +81,13 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A load: what it got in how many seconds, and what everybody else noticed; `at_once` is how
-    many of its reads the database had at work together, where that was asked."""
+    """A load: what it got in how many seconds, for which share of a core of its own, and what
+    everybody else noticed; `at_once` is how many of its reads the database had at work together,
+    where that was asked."""
 
     got: Series
     seconds: float
+    own_share: float
     callers: Mapping[str, Pair]
     times_judged: bool = True
     at_once: int | None = None
@@ -127,13 +129,14 @@ def table(outcomes: Mapping[str, Outcome]) -> list[str]:
     for load, outcome in outcomes.items():
         for kind, pair in outcome.callers.items():
             lines.append(f"| {load} | {kind} | {_figures(pair)} |")
-    lines += ["", "| load | requests a second | answers |", "|---|---:|---|"]
+    lines += ["", "| load | requests a second | its own use of a core | answers |"]
+    lines.append("|---|---:|---:|---|")
     for load, outcome in outcomes.items():
         rate = outcome.got.count / outcome.seconds
         told = _told(outcome.got.statuses)
         if outcome.at_once is not None:
             told += f"; at work in the database at once: {outcome.at_once}"
-        lines.append(f"| {load} | {rate:.1f} | {told} |")
+        lines.append(f"| {load} | {rate:.1f} | {outcome.own_share:.0%} | {told} |")
     return lines
 
 

@@ -3,7 +3,8 @@
     python -m bench.loading
 
 Reads a line of JSON: `port`, `load`, and `people` as bench.accounts gives them. Prints one at the
-end: `statuses`, `seconds` of each request, and how long it took (`lasted`).
+end: `statuses`, `seconds` of each request, how long it took (`lasted`), and how much of a core this
+process used itself (`own_share`).
 """
 
 from __future__ import annotations
@@ -62,10 +63,15 @@ async def _until_input_ends(plan: dict[str, Any]) -> dict[str, Any]:
     waiting.add_done_callback(lambda _: over.set())
     load = LOADS[plan["load"]]
     callers = list(islice(load.callers(from_plain(plan["people"])), load.connections))
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     series = await play(plan["port"], callers, over)
     lasted = time.monotonic() - began
-    return {"statuses": series.statuses, "seconds": series.seconds, "lasted": lasted}
+    return {
+        "statuses": series.statuses,
+        "seconds": series.seconds,
+        "lasted": lasted,
+        "own_share": (time.process_time() - worked) / lasted,
+    }
 
 
 def main() -> int:

@@ -116,6 +116,7 @@ def measured(
     return Outcome(
         got=series_of(got),
         seconds=got["lasted"],
+        own_share=got["own_share"],
         callers={kind: Pair(idle=idle[kind], during=during[kind]) for kind in idle},
         times_judged=load.times_judged,
         at_once=at_once,

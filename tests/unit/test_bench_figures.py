@@ -34,7 +34,7 @@ def outcome(
     kind: str, during: Series, *, got: Series = IDLE, at_once: int | None = None
 ) -> Outcome:
     pairs = {kind: Pair(idle=IDLE, during=during)}
-    return Outcome(got=got, seconds=2.0, callers=pairs, at_once=at_once)
+    return Outcome(got=got, seconds=2.0, own_share=0.25, callers=pairs, at_once=at_once)
 
 
 def test_an_open_loop_keeps_its_rate() -> None:
@@ -140,7 +140,7 @@ def test_the_table_tells_idle_load_and_ratio() -> None:
     assert lines[2] == (
         "| junk | reads of others | 2 | 100.0% | 10 ms, 40 ms | 20 ms, 40 ms | 2.0 | 40 ms |"
     )
-    assert lines[-1] == "| junk | 0.5 | 401: 1 |"
+    assert lines[-1] == "| junk | 0.5 | 25% | 401: 1 |"
 
 
 @pytest.mark.parametrize(
