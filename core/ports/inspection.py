@@ -44,6 +44,11 @@ class ClockReading:
     server: datetime
     round_trip: timedelta
 
+    @property
+    def ahead(self) -> timedelta:
+        """How far ours is ahead of the server's, within half of the round trip."""
+        return self.asked_at + self.round_trip / 2 - self.server
+
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaFacts:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
@@ -165,6 +165,10 @@ class Metrics(RequestMetrics, Protocol):
 
     def outbox(self, state: OutboxState | None) -> None:
         """What was last seen of the outbox; None when nobody looks any more."""
+        ...
+
+    def clock(self, ahead: timedelta) -> None:
+        """How far this host's clock was seen to be ahead of the database's; negative behind it."""
         ...
 
     def redis_operation(self, operation: str) -> None:

@@ -103,6 +103,14 @@ def test_counts_match_the_requests_that_were_made(
     assert risen(before, after, "db_queries_total")["insert", "outbox"] >= 1
 
 
+def test_the_clock_is_compared_with_the_databases(own_server: ServerProcess) -> None:
+    """With each look at readiness: both clocks are this machine's here."""
+    assert own_server.http.get("/health/ready").status_code == 200
+    found = page(own_server)
+    assert ("db_clock_offset_seconds", frozenset[tuple[str, str]]()) in found
+    assert abs(value(found, "db_clock_offset_seconds")) < 1
+
+
 def test_buckets_are_cumulative_and_end_in_the_count(own_server: ServerProcess) -> None:
     """As `histogram_quantile` needs them: each holds those before it, and the last one all."""
     for _ in range(20):

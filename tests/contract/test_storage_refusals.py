@@ -8,6 +8,7 @@ import pytest
 
 from core.adapters.postgres.failures import StatementFailed
 from core.adapters.postgres.storage import PostgresStorage
+from core.adapters.runtime import SystemClock
 from core.domain.events import Event, EventType
 from core.errors import InvalidInput
 from tests.support.clock import START
@@ -75,6 +76,18 @@ def test_readiness_tells_the_schema_from_the_database(
         with opened(database_url) as crowd:
             crowd.storage._required_revision = required
             assert crowd.storage.readiness().schema is fits
+
+
+@pytest.mark.parametrize("seconds", [0, 7, -7])
+def test_a_look_at_the_database_compares_the_clocks(database_url: str, seconds: int) -> None:
+    """By the statement that is sent anyway; ahead is positive, as the metric says."""
+    with opened(database_url) as watched:
+        now = SystemClock().now() + timedelta(seconds=seconds)
+        watched.clock.advance(seconds=(now - watched.clock.now()).total_seconds())
+        watched.storage.readiness()
+        [ahead] = watched.metrics.clocks
+        assert abs(ahead.total_seconds() - seconds) < 2
+        assert watched.metrics.queries == [("select", "other"), ("select", "alembic_version")]
 
 
 def test_times_are_utc_whatever_the_zone_of_the_server(storage: PostgresStorage) -> None:

@@ -35,6 +35,7 @@ class RecordedMetrics:
 
     queries: list[tuple[str, str]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    clocks: list[timedelta] = field(default_factory=list)
     pool_state: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
     def query(self, *, operation: str, table: str, seconds: float) -> None:
@@ -55,6 +56,9 @@ class RecordedMetrics:
 
     def outbox(self, state: OutboxState | None) -> None:
         raise AssertionError("not of the storage")
+
+    def clock(self, ahead: timedelta) -> None:
+        self.clocks.append(ahead)
 
     def event(self, event_type: str) -> None:
         self.events.append(event_type)

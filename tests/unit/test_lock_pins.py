@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import tomllib
+from importlib.metadata import version
 
-from scripts.lock_pins import compare, read_pins, wanted
+import pytest
+from packaging.requirements import Requirement
+
+from scripts.lock_pins import ROOT, compare, read_pins, wanted
 
 HASH = "    --hash=sha256:00\n"
 
@@ -62,3 +66,18 @@ def test_each_lock_holds_what_its_users_need() -> None:
         "dev": ["a", "e", "a", "b", "c", "d", "f"],
         "checkov": ["g"],
     }
+
+
+def test_uvicorn_is_pinned_exactly_while_its_private_names_are_used() -> None:
+    """A release that moves them would break each request, and be let in by an image build."""
+    private = "uvicorn.protocols" in (ROOT / "handler/http/protocol.py").read_text()
+    assert private, "no private names any more: pin uvicorn like the others, and drop this test"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [requirement] = [
+        each
+        for each in map(Requirement, project["project"]["dependencies"])
+        if each.name == "uvicorn"
+    ]
+    [specifier] = requirement.specifier
+    assert (specifier.operator, specifier.version) == ("==", version("uvicorn"))
+    assert "*" not in specifier.version

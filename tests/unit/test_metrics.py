@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -83,6 +84,7 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "outbox_pending_messages": ("gauge", set()),
         "outbox_lag_seconds": ("gauge", set()),
         "outbox_parked_messages": ("gauge", set()),
+        "db_clock_offset_seconds": ("gauge", set()),
         "redis_cache_hits": ("counter", set()),
         "redis_cache_misses": ("counter", set()),
         "redis_operations": ("counter", {"operation"}),
@@ -214,6 +216,13 @@ def test_the_outbox_is_told_where_somebody_looks(metrics: PrometheusMetrics) -> 
     assert value(metrics, "outbox_pending_messages") == 0
     metrics.outbox(None)
     assert value(metrics, "outbox_lag_seconds") is None
+
+
+def test_the_clock_is_told_once_it_was_compared(metrics: PrometheusMetrics) -> None:
+    """A process that has not asked yet has no 0 that reads like a clock that is right."""
+    assert value(metrics, "db_clock_offset_seconds") is None
+    metrics.clock(timedelta(seconds=-2.5))
+    assert value(metrics, "db_clock_offset_seconds") == -2.5
 
 
 def test_what_runs_is_told(metrics: PrometheusMetrics) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from time import perf_counter
 from typing import Any
 
-from sqlalchemy import column, func, select, table
+from sqlalchemy import Connection, column, func, select, table
 from sqlalchemy.exc import ProgrammingError
 
 from core.adapters.postgres.engine import create_engine
@@ -18,12 +20,14 @@ from core.adapters.postgres.unit_of_work import PostgresStores, PostgresUnitOfWo
 from core.config import Settings
 from core.domain.requests import RequestContext
 from core.errors import DomainError
+from core.ports.inspection import ClockReading
 from core.ports.logins import LoginSource
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import Pseudonyms, Sealer
 from core.ports.storage import Readiness
 
-_STANDBY = select(func.pg_is_in_recovery())
+# The clock comes along, so that nothing more has to be asked for it.
+_STANDBY = select(func.pg_is_in_recovery(), func.clock_timestamp())
 _REVISION = select(func.max(table("alembic_version", column("version_num")).c.version_num))
 
 
@@ -83,7 +87,7 @@ class PostgresStorage:
     def readiness(self) -> Readiness:
         try:
             with translated(), self._engine.connect() as connection:
-                standby = bool(connection.execute(_STANDBY).scalar_one())
+                standby = self._standby(connection)
                 try:
                     revision = connection.execute(_REVISION).scalar_one()
                 except ProgrammingError:
@@ -93,6 +97,14 @@ class PostgresStorage:
             return Readiness(database=False, schema=False, standby=False)
         fits = revision is not None and revision >= self._required_revision
         return Readiness(database=True, schema=fits, standby=standby)
+
+    def _standby(self, connection: Connection) -> bool:
+        asked_at, started = self._clock.now(), perf_counter()
+        standby, server = connection.execute(_STANDBY).one()
+        round_trip = timedelta(seconds=perf_counter() - started)
+        reading = ClockReading(asked_at=asked_at, server=server, round_trip=round_trip)
+        self._metrics.clock(reading.ahead)
+        return bool(standby)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -84,6 +85,8 @@ class PrometheusMetrics:
         )
         self._outbox = _OutboxCollector()
         registry.register(self._outbox)
+        self._clock = _ClockCollector()
+        registry.register(self._clock)
         self._hashing = Gauge(
             "password_hashes_in_flight",
             "Password hashes being computed or waiting for their turn.",
@@ -131,6 +134,9 @@ class PrometheusMetrics:
     def outbox(self, state: OutboxState | None) -> None:
         self._outbox.state = state
 
+    def clock(self, ahead: timedelta) -> None:
+        self._clock.ahead = ahead
+
     def redis_operation(self, operation: str) -> None:
         self._redis.operations[operation].inc()
 
@@ -173,6 +179,22 @@ class _OutboxCollector(Collector):
             lag.add_metric([], state.lag)
             parked.add_metric([], state.parked)
         yield from (pending, lag, parked)
+
+
+class _ClockCollector(Collector):
+    """Without a sample before somebody has looked: a 0 would read like a clock that is right."""
+
+    def __init__(self) -> None:
+        self.ahead: timedelta | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        seconds = GaugeMetricFamily(
+            "db_clock_offset_seconds", "How far this host's clock is ahead of the database's."
+        )
+        ahead = self.ahead
+        if ahead is not None:
+            seconds.add_metric([], ahead.total_seconds())
+        yield seconds
 
 
 class _RedisCounters:

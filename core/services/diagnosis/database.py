@@ -19,7 +19,7 @@ OLDEST_VERSION = 15
 SLOW_ROUND_TRIP = timedelta(milliseconds=20)
 CLOCK_WARNING = timedelta(seconds=1)
 CLOCK_FAILURE = timedelta(seconds=30)
-"""Tokens are valid from the second of their issue; beyond half a minute, refresh and lease times
+"""Access tokens have a leeway of 5 s between hosts; beyond half a minute, refresh and lease times
 of processes on other machines contradict one another."""
 
 PROVISION = "run migrations/provision.sql again, as a superuser or the RDS master user"
@@ -98,10 +98,9 @@ def connections(facts: ServerFacts, settings: Settings) -> Finding:
 
 def clock(reading: ClockReading) -> Finding:
     """Times of codes, leases and tokens are this machine's, and others compare them."""
-    ours = reading.asked_at + reading.round_trip / 2
-    difference = reading.server - ours
+    difference = reading.ahead
     seconds = difference.total_seconds()
-    detail = f"this machine's is {abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead of'}"
+    detail = f"this machine's is {abs(seconds):.3f} s {'behind' if seconds < 0 else 'ahead of'}"
     detail += f" the database's (within {reading.round_trip.total_seconds() / 2:.3f} s)"
     remedy = "synchronise both clocks by NTP (chrony, systemd-timesyncd): tokens depend on them"
     if abs(difference) > CLOCK_FAILURE:
