@@ -233,7 +233,7 @@ _REFUSED_LISTS: Mapping[str, Kind] = MappingProxyType(
 _REFUSED_ATTRIBUTES: Mapping[str, Kind] = MappingProxyType(
     {
         "too many attributes": lambda shape, size: packed(
-            _attributes(shape), _members(), b"}}", size
+            _attributes(shape), _members(_LONG_NUMBER), b"}}", size
         ),
         "attributes nested too deep": lambda shape, size: nested(
             MAX_DEPTH, size, name=shape.object or ""

@@ -112,7 +112,7 @@ def _attribute_errors(value: object) -> list[FieldError]:
 
 
 def _attribute_fault(value: dict[str, object]) -> str | None:
-    # A caller may send two thousand values: a look at each of them in Python is the last resort.
+    # A caller may send a thousand values: a look at each of them in Python is the last resort.
     text = json.dumps(value, ensure_ascii=False)
     try:
         size = len(text.encode())

@@ -15,7 +15,7 @@ from handler.http.validation import escape_pointer
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
-MAX_VALUES = 2000
+MAX_VALUES = 1000
 """Members of objects and elements of arrays, all together: each costs time wherever it is looked
 at."""
 
