@@ -1,8 +1,9 @@
 """Whose turn it is, where more want a shared resource than it can serve.
 
-Callers are served in the order of how little they had lately, and not in the order in which they
-came: a queue that many requests of few callers fill keeps nobody else waiting behind all of them.
-The idea is that of the least attained service first policy in scheduling.
+Callers are served in the order of how long they lately waited for it and had it, the least first,
+and not in the order in which they came. Who asks now and then comes before callers who press all
+the time, however many those are and however little each of them gets. The idea is that of the least
+attained service first policy in scheduling.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _MOST_CALLERS = 10_000
 
 
 class RecentUse:
-    """Seconds of a resource that each caller had, the older ones counting for less.
+    """Seconds in which each caller waited for a resource or had it, the older ones counting for
+    less.
 
     It remembers the last 10,000 callers. Not safe for threads.
 

@@ -41,18 +41,22 @@ class Share:
         Raises:
             Overloaded: too many wait, and the others had less.
         """
-        # What is asked for counts too, or a caller's many requests would all come first.
+        # Some of it at once, or a caller's many requests would all come first.
         self._use.add(caller, _USUAL_SECONDS)
-        if self._free:
-            self._free -= 1
-        else:
-            await self._turn(caller)
-        started = time.monotonic()
+        came = time.monotonic()
         try:
-            yield
+            if self._free:
+                self._free -= 1
+            else:
+                await self._turn(caller)
+            try:
+                yield
+            finally:
+                self._pass_on()
         finally:
-            self._use.add(caller, time.monotonic() - started - _USUAL_SECONDS)
-            self._pass_on()
+            # The wait too: who presses all the time comes after who asks now and then, though each
+            # of a crowd that presses gets little.
+            self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
 
     async def _turn(self, caller: str) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from core.domain.fairness import FairLine, RecentUse
@@ -41,7 +42,7 @@ class HashQueue:
         self._lock = threading.Lock()
         self._use = RecentUse()
         self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
-        self._work: dict[Future[Any], tuple[Callable[[], Any], str]] = {}
+        self._work: dict[Future[Any], Callable[[], Any]] = {}
 
     def submit(self, work: Callable[[], T], *, caller: str) -> Future[T]:
         """Queues `work`; the future raises Overloaded when there was no room for it."""
@@ -49,13 +50,13 @@ class HashQueue:
         # First, or it could be seen at work before it was counted.
         self._metrics.hashing_started()
         with self._lock:
-            # What is asked for counts too, or a caller's many jobs would all come first.
+            # Some of it at once, or a caller's many jobs would all come first.
             self._use.add(caller, _USUAL_SECONDS)
-            self._work[future] = (work, caller)
+            self._work[future] = work
             displaced = self._line.join(future, caller)
             if displaced is not None:
                 del self._work[displaced]
-        future.add_done_callback(self._ended)
+        future.add_done_callback(partial(self._ended, caller, time.monotonic()))
         if displaced is not None and displaced.set_running_or_notify_cancel():
             displaced.set_exception(Overloaded(retry_after=1))
         self._threads.submit(self._compute_next)
@@ -64,21 +65,19 @@ class HashQueue:
     def _compute_next(self) -> None:
         with self._lock:
             future = self._line.next()
-            work, caller = self._work.pop(future) if future is not None else (None, "")
+            work = self._work.pop(future) if future is not None else None
         if future is None or work is None or not future.set_running_or_notify_cancel():
             return
-        started = time.monotonic()
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001  its waiter's to handle
             future.set_exception(error)
         else:
             future.set_result(result)
-        with self._lock:
-            self._use.add(caller, time.monotonic() - started - _USUAL_SECONDS)
 
-    def _ended(self, future: Future[Any]) -> None:
+    def _ended(self, caller: str, came: float, future: Future[Any]) -> None:
         with self._lock:
+            self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
             if self._line.leave(future):
                 del self._work[future]
         computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
