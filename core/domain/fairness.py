@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-HALF_LIFE = 10.0
+HALF_LIFE = 4.0
 """Seconds after which half of what a caller had is forgotten."""
 
 _MOST_CALLERS = 10_000

@@ -41,22 +41,20 @@ class Share:
         Raises:
             Overloaded: too many wait, and the others had less.
         """
+        came = time.monotonic()
         # Some of it at once, or a caller's many requests would all come first.
         self._use.add(caller, _USUAL_SECONDS)
-        came = time.monotonic()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn(caller)
         try:
-            if self._free:
-                self._free -= 1
-            else:
-                await self._turn(caller)
-            try:
-                yield
-            finally:
-                self._pass_on()
+            yield
         finally:
             # The wait too: who presses all the time comes after who asks now and then, though each
-            # of a crowd that presses gets little.
+            # of a crowd that presses gets little. But not that of who never had a turn.
             self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
+            self._pass_on()
 
     async def _turn(self, caller: str) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -65,8 +63,9 @@ class Share:
             displaced.set_exception(Overloaded(retry_after=1))
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:
             self._line.leave(turn)
+            self._use.add(caller, -_USUAL_SECONDS)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on()
             raise

@@ -147,6 +147,13 @@ def _decoded_path(view: View) -> View:
     return replace(view, path=path, raw_path=quote(path, safe="/:@!$&'()*+,;="))
 
 
+def _old_without_host(view: View) -> View:
+    if any(name == "host" for name, _ in view.headers):
+        return view
+    rest = {**dict(view.rest), "http_version": repr("1.0")}
+    return replace(view, rest=tuple(sorted(rest.items())))
+
+
 _JOINED = ("function-url", "http-api-2.0")
 _DECODED = ("http-api-1.0", "http-api-2.0")
 _EVERY = ("alb-multi-value", "alb-single-value", "rest-api", "http-api-1.0", *_JOINED)
@@ -206,6 +213,12 @@ LOSSES = (
         "and ends at the first `%3F`",
         forms=_DECODED,
         carried=_decoded_path,
+        harmless=False,
+    ),
+    Loss(
+        text="the version of HTTP: without Host it is 1.0, as the load balancer's health check is",
+        forms=("alb-multi-value", "alb-single-value", "rest-api"),
+        carried=_old_without_host,
         harmless=False,
     ),
 )

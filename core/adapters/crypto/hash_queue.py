@@ -76,11 +76,13 @@ class HashQueue:
             future.set_result(result)
 
     def _ended(self, caller: str, came: float, future: Future[Any]) -> None:
+        computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
         with self._lock:
-            self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
+            # The wait too, but not that of who never had a turn (see Share).
+            had = time.monotonic() - came if computed else 0.0
+            self._use.add(caller, had - _USUAL_SECONDS)
             if self._line.leave(future):
                 del self._work[future]
-        computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
         self._metrics.hashing_finished(computed=computed)
 
 
