@@ -68,19 +68,19 @@ class FairLine(Generic[T]):
     def __init__(self, *, most: int, use: RecentUse) -> None:
         self._most = most
         self._use = use
-        self._waiting: dict[T, str] = {}
+        self._waiting: dict[T, tuple[bool, str]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def join(self, item: T, caller: str) -> T | None:
-        """Takes `item` in.
+    def join(self, item: T, caller: str, *, ahead: bool = False) -> T | None:
+        """Takes `item` in; with `ahead` it comes before all that are not.
 
         Returns:
             The item that has to leave when there is no room: that of the caller who had most, which
             may be the new one.
         """
-        self._waiting[item] = caller
+        self._waiting[item] = (not ahead, caller)
         if len(self._waiting) <= self._most:
             return None
         # Of equals the last one.
@@ -100,7 +100,12 @@ class FairLine(Generic[T]):
         """Takes `item` out; False when it was out before."""
         return self._waiting.pop(item, None) is not None
 
-    def _had(self) -> Callable[[T], float]:
+    def _had(self) -> Callable[[T], tuple[bool, float]]:
         # All at one moment, or the one who is looked at last would have less than an equal.
         moment = self._use.now()
-        return lambda item: self._use.at(moment, self._waiting[item])
+
+        def had(item: T) -> tuple[bool, float]:
+            behind, caller = self._waiting[item]
+            return behind, self._use.at(moment, caller)
+
+        return had

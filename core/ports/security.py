@@ -28,9 +28,14 @@ class PasswordCheck:
 
 @dataclass(frozen=True, eq=False)
 class HashJob(Generic[T]):
-    """A hash that is to be computed in its turn; `work` takes milliseconds of a core."""
+    """A hash that is to be computed in its turn; `work` takes milliseconds of a core.
+
+    `known` is for an account whose owner has logged in from the caller's address before: it comes
+    before all others.
+    """
 
     work: Callable[[], T]
+    known: bool = False
 
 
 class PasswordHasher(Protocol):
@@ -50,7 +55,7 @@ class PasswordHasher(Protocol):
         ...
 
     def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
-        """Queues a job. Callers who had few hashes lately come first.
+        """Queues a job. Known ones come first, and of equals those of callers who had least.
 
         The future raises Overloaded when the queue is full of jobs of callers who had less. Whoever
         waits for longer than `patience` cancels it, which works until it has begun.

@@ -103,20 +103,22 @@ class Authentication:
         """The candidate whose password it is, and the hash that has to replace an old one."""
         # What is longer than any password could be is cut: it cannot match, at the same cost.
         typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
+        known = candidate is not None and candidate.known_address
         stored = candidate.password_hash if candidate else None
-        check = yield from computed(self.hasher.verify(stored, typed))
+        check = yield from computed(self.hasher.verify(stored, typed), known=known)
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
             stored = candidate.sign_up_hash if candidate else None
-            sign_up = yield from computed(self.hasher.verify(stored, typed))
+            sign_up = yield from computed(self.hasher.verify(stored, typed), known=known)
             refused = EmailNotVerified if sign_up.matches else InvalidCredentials
             self._record_failure(context, candidate, refused)
             raise refused
         if not candidate.email_verified:
             self._record_failure(context, candidate, EmailNotVerified)
             raise EmailNotVerified
-        new_hash = (yield from computed(self.hasher.hash(typed))) if check.rehash else None
-        return candidate, new_hash
+        if not check.rehash:
+            return candidate, None
+        return candidate, (yield from computed(self.hasher.hash(typed), known=known))
 
     def _refuse_again(self, context: RequestContext, typed_name: str) -> None:
         """Before any statement, as long as the last refusal holds."""

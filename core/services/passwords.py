@@ -14,6 +14,7 @@ from core.domain.requests import RequestContext
 from core.domain.session import RevokeReason
 from core.domain.user import User, UserStatus
 from core.errors import InvalidCode, InvalidInput
+from core.ports.account_stores import LoginCandidate
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
@@ -141,14 +142,17 @@ class Passwords:
         refused = self.throttling.refusals.find(str(user.id), context, now=self.clock.now())
         if refused:
             raise refused
-        stored_hash, buckets = self._admit(context, user)
-        check = yield from computed(self.hasher.verify(stored_hash, normalise_password(current)))
+        candidate, buckets = self._admit(context, user)
+        stored_hash = candidate.password_hash if candidate else None
+        known = candidate is not None and candidate.known_address
+        compare = self.hasher.verify(stored_hash, normalise_password(current))
+        check = yield from computed(compare, known=known)
         if not check.matches:
             self._record_failure(context, user)
             raise InvalidInput.at("/current_password", "is wrong")
         if new == normalise_password(current):
             raise InvalidInput.at("/new_password", "must differ from the current one")
-        password_hash = yield from computed(self.hasher.hash(new))
+        password_hash = yield from computed(self.hasher.hash(new), known=known)
         with self.storage.write(context) as uow:
             # The credential's row is locked first, as a login does; else the two could deadlock.
             if uow.credentials.password_hash(user.id) != stored_hash:
@@ -158,8 +162,10 @@ class Passwords:
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
             uow.commit()
 
-    def _admit(self, context: RequestContext, user: User) -> tuple[str | None, tuple[Bucket, ...]]:
-        """The stored hash, and what was charged, as a login is: a stolen token must not give more
+    def _admit(
+        self, context: RequestContext, user: User
+    ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
+        """The account, and what was charged, as a login is: a stolen token must not give more
         guesses than no token."""
         now = self.clock.now()
         with self.storage.write(context) as uow:
@@ -176,7 +182,7 @@ class Passwords:
         if exceeded:
             self.throttling.refusals.keep(str(user.id), context, exceeded, now=now)
             raise refusal(exceeded, now=now)
-        return candidate.password_hash if candidate else None, guesses
+        return candidate, guesses
 
     def _record_failure(self, context: RequestContext, user: User) -> None:
         with self.storage.write(context) as uow:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
@@ -39,9 +39,9 @@ class Ended(Generic[R]):
     result: R
 
 
-def computed(job: HashJob[R]) -> Steps[R]:
+def computed(job: HashJob[R], *, known: bool = False) -> Steps[R]:
     """For `result = yield from computed(job)`. No unit of work may be open there."""
-    result: R = yield job
+    result: R = yield replace(job, known=known) if known else job
     return result
 
 

@@ -127,10 +127,10 @@ class JsonRequest(Request):
 
     def forget_surplus(self, model: type[BaseModel]) -> None:
         """Drops unknown members beyond the number that is reported: each costs an error."""
-        value = self._json
-        if not isinstance(value, Mapping) or len(value) <= MOST_FAULTS + len(model.model_fields):
+        value, known = self._json, model.model_fields
+        if not isinstance(value, Mapping) or len(value) <= MOST_FAULTS + len(known):
             return
-        unknown = [name for name in value if name not in model.model_fields]
+        unknown = [name for name in value if name not in known]
         for name in unknown[MOST_FAULTS:]:
             del self._json[name]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ import pytest
 from core.adapters.crypto.hash_queue import LONGEST_LINE, HashQueue
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.errors import Overloaded
+from core.ports.security import HashJob
 
 
 def queue(metrics: PrometheusMetrics | None = None) -> HashQueue:
@@ -29,7 +28,7 @@ def busy(hashes: HashQueue) -> Iterator[None]:
         began.set()
         end.wait(20)
 
-    held = hashes.submit(work, caller="busy")
+    held = hashes.submit(HashJob(work), caller="busy")
     assert began.wait(10)
     try:
         yield
@@ -51,8 +50,10 @@ def test_a_newcomer_is_hashed_before_a_crowd() -> None:
     """A flood of guesses from few addresses keeps others waiting for one hash, not for all."""
     hashes, order = queue(), list[str]()
     with busy(hashes):
-        crowd = [hashes.submit(lambda: order.append("crowd"), caller="a") for _ in range(20)]
-        newcomer = hashes.submit(lambda: order.append("newcomer"), caller="b")
+        crowd = [
+            hashes.submit(HashJob(lambda: order.append("crowd")), caller="a") for _ in range(20)
+        ]
+        newcomer = hashes.submit(HashJob(lambda: order.append("newcomer")), caller="b")
     for each in (newcomer, *crowd):
         each.result(10)
     assert order == ["newcomer"] + ["crowd"] * 20
@@ -61,13 +62,32 @@ def test_a_newcomer_is_hashed_before_a_crowd() -> None:
 def test_what_a_caller_had_lately_counts() -> None:
     """Not only what waits now, and not what was only asked for."""
     hashes, order = queue(), list[str]()
-    hashes.submit(lambda: time.sleep(0.2), caller="greedy").result(10)
+    hashes.submit(HashJob(lambda: time.sleep(0.2)), caller="greedy").result(10)
     with busy(hashes):
-        greedy = hashes.submit(lambda: order.append("greedy"), caller="greedy")
-        modest = [hashes.submit(lambda: order.append("modest"), caller="modest") for _ in range(2)]
+        greedy = hashes.submit(HashJob(lambda: order.append("greedy")), caller="greedy")
+        modest = [
+            hashes.submit(HashJob(lambda: order.append("modest")), caller="modest")
+            for _ in range(2)
+        ]
     for each in (greedy, *modest):
         each.result(10)
     assert order == ["modest", "modest", "greedy"]
+
+
+def test_an_owner_at_a_known_address_comes_first() -> None:
+    """However many others there are, and however little they had: a flood may come from anywhere
+    but there."""
+    hashes, order = queue(), list[str]()
+    hashes.submit(HashJob(lambda: time.sleep(0.2)), caller="home").result(10)
+    with busy(hashes):
+        flood = [
+            hashes.submit(HashJob(lambda: order.append("flood")), caller=str(number))
+            for number in range(20)
+        ]
+        owner = hashes.submit(HashJob(lambda: order.append("owner"), known=True), caller="home")
+    for each in (owner, *flood):
+        each.result(10)
+    assert order == ["owner"] + ["flood"] * 20
 
 
 def test_a_full_line_refuses_the_greediest() -> None:
@@ -75,8 +95,8 @@ def test_a_full_line_refuses_the_greediest() -> None:
     metrics = PrometheusMetrics(version="1.2.3")
     hashes = queue(metrics)
     with busy(hashes):
-        crowd = [hashes.submit(lambda: None, caller="a") for _ in range(LONGEST_LINE)]
-        newcomer = hashes.submit(lambda: "done", caller="b")
+        crowd = [hashes.submit(HashJob(lambda: None), caller="a") for _ in range(LONGEST_LINE)]
+        newcomer = hashes.submit(HashJob(lambda: "done"), caller="b")
         refused = [each for each in crowd if each.done()]
         assert len(refused) == 1
         with pytest.raises(Overloaded):
@@ -85,7 +105,7 @@ def test_a_full_line_refuses_the_greediest() -> None:
     assert newcomer.result(10) == "done"
     for each in crowd:
         each.exception(10)
-    hashes.submit(lambda: None, caller="a").result(10)
+    hashes.submit(HashJob(lambda: None), caller="a").result(10)
     # The one at work, the crowd without the refused one, the newcomer and the last one.
     assert in_flight(metrics)[1] == 1 + (LONGEST_LINE - 1) + 1 + 1
 
@@ -95,21 +115,10 @@ def test_who_gave_up_is_not_hashed() -> None:
     metrics = PrometheusMetrics(version="1.2.3")
     hashes, done = queue(metrics), list[str]()
     with busy(hashes):
-        gone = hashes.submit(lambda: done.append("gone"), caller="a")
-        stays = hashes.submit(lambda: done.append("stays"), caller="a")
+        gone = hashes.submit(HashJob(lambda: done.append("gone")), caller="a")
+        stays = hashes.submit(HashJob(lambda: done.append("stays")), caller="a")
         assert gone.cancel()
     stays.result(10)
     assert done == ["stays"]
-    hashes.submit(lambda: None, caller="a").result(10)
+    hashes.submit(HashJob(lambda: None), caller="a").result(10)
     assert in_flight(metrics)[1] == 3
-
-
-def test_its_threads_are_less_urgent_than_those_that_answer() -> None:
-    """Else requests that wait for no hash would share the processors with those that do. Only Linux
-    has a nice value for each thread."""
-
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    less = 10 if sys.platform == "linux" else 0
-    assert queue().submit(niceness, caller="a").result(10) == niceness() + less

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,20 +12,18 @@ from typing import Any, TypeVar
 from core.domain.fairness import FairLine, RecentUse
 from core.errors import Overloaded
 from core.ports.runtime import Metrics
+from core.ports.security import HashJob
 
 T = TypeVar("T")
 
 LONGEST_LINE = 256
-_NICENESS = 10
 _USUAL_SECONDS = 0.05
 
 
 class HashQueue:
-    """Computes `concurrency` jobs at once, those of callers who had least first.
+    """Computes `concurrency` jobs at once: known ones first, then those of callers who had least.
 
     The threads are its own: the allocator keeps the memory of a hash for the thread that had it.
-    On Linux they are also less urgent than the others to the scheduler, as a hash that comes later
-    by the time of a few requests is not noticed, and requests that wait for hashes are.
 
     Args:
         concurrency: hashes at once, as each of them holds its memory and a core.
@@ -35,25 +31,23 @@ class HashQueue:
     """
 
     def __init__(self, *, concurrency: int, metrics: Metrics) -> None:
-        self._threads = ThreadPoolExecutor(
-            concurrency, thread_name_prefix="hash", initializer=_be_less_urgent
-        )
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="hash")
         self._metrics = metrics
         self._lock = threading.Lock()
         self._use = RecentUse()
         self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
         self._work: dict[Future[Any], Callable[[], Any]] = {}
 
-    def submit(self, work: Callable[[], T], *, caller: str) -> Future[T]:
-        """Queues `work`; the future raises Overloaded when there was no room for it."""
+    def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
+        """Queues `job`; the future raises Overloaded when there was no room for it."""
         future: Future[T] = Future()
         # First, or it could be seen at work before it was counted.
         self._metrics.hashing_started()
         with self._lock:
             # Some of it at once, or a caller's many jobs would all come first.
             self._use.add(caller, _USUAL_SECONDS)
-            self._work[future] = work
-            displaced = self._line.join(future, caller)
+            self._work[future] = job.work
+            displaced = self._line.join(future, caller, ahead=job.known)
             if displaced is not None:
                 del self._work[displaced]
         future.add_done_callback(partial(self._ended, caller, time.monotonic()))
@@ -84,9 +78,3 @@ class HashQueue:
             if self._line.leave(future):
                 del self._work[future]
         self._metrics.hashing_finished(computed=computed)
-
-
-def _be_less_urgent() -> None:
-    if sys.platform == "linux":
-        # Of this thread alone: Linux keeps a nice value for each (sched(7), "The nice value").
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -70,7 +70,7 @@ class Argon2Hasher:
         return HashJob(check)
 
     def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
-        return self._queue.submit(job.work, caller=caller)
+        return self._queue.submit(job, caller=caller)
 
     def _matches(self, stored: str, secret: bytes) -> bool:
         try:
