@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing or tls)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-metrics lambda-package lock clean \
+.PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-search bench-metrics lambda-package lock clean \
 	synth compliance infra-test deploy-offline checkov k8s-check image-check pin
 .DEFAULT_GOAL := help
 
@@ -95,6 +95,9 @@ bench-metrics: .venv/.dev ## Measure what counting costs a request
 
 bench-attack: .venv/.dev ## Attack an account by 100,000 guesses, and log its owner in (ARGS=--write)
 	@$(BIN)/python -m bench.attack $(ARGS)
+
+bench-search: .venv/.dev ## Searches that starve nobody, at a million users (ARGS="--users 200000", --write)
+	@$(BIN)/python -m bench.search $(ARGS)
 
 lock: .venv/.dev ## Compile requirements/*.txt from pyproject.toml (ARGS=--upgrade)
 	scripts/lock.sh $(ARGS)
