@@ -7,7 +7,7 @@ EVERYWHERE := not (browser or plans or slow or timing or tls)
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-loads bench-bodies bench-metrics lambda-package lock clean \
+.PHONY: help run demo cost diagrams test coverage lint fuzz planted bench-directory bench-start bench-attack bench-loads bench-bodies bench-search bench-metrics lambda-package lock clean \
 	synth compliance infra-test deploy-offline checkov k8s-check image-check pin
 .DEFAULT_GOAL := help
 
@@ -101,6 +101,9 @@ bench-loads: .venv/.dev ## Load the server as an attacker would, and ask as othe
 
 bench-bodies: .venv/.dev ## Measure what the dearest body of each route costs (ARGS=--write)
 	@$(BIN)/python -m bench.bodies $(ARGS)
+
+bench-search: .venv/.dev ## Searches that starve nobody, at a million users (ARGS="--users 200000", --write)
+	@$(BIN)/python -m bench.search $(ARGS)
 
 lock: .venv/.dev ## Compile requirements/*.txt from pyproject.toml (ARGS=--upgrade)
 	scripts/lock.sh $(ARGS)

@@ -67,9 +67,16 @@ def filters(now: datetime, *, email: str) -> list[tuple[str, UserQuery]]:
         ("q=.777777@ (one)", UserQuery(search=".777777@")),
         ("q=NÖ alm (not ASCII, none)", UserQuery(search="NÖ alm")),
         ("q=xyq (3 letters, none)", UserQuery(search="xyq")),
+        ("q=@example.com@ (none, refused)", UserQuery(search="@example.com@")),
+        ("q=com.org (refused)", UserQuery(search="com.org")),
+        ("q=@example.com@, status=suspended", _broad(UserStatus.SUSPENDED)),
         ("q=son, status=suspended", UserQuery(search="son", status=UserStatus.SUSPENDED)),
         ("q=.777777@, role=member", UserQuery(search=".777777@", role="member")),
     ]
+
+
+def _broad(status: UserStatus) -> UserQuery:
+    return UserQuery(search="@example.com@", status=status)
 
 
 def _editors_pending() -> UserQuery:

@@ -220,7 +220,7 @@ def build_core(
             clock=clock,
         ),
         access=Access(settings=settings, storage=storage, hasher=hasher, clock=clock, ids=ids),
-        directory=Directory(storage=storage),
+        directory=Directory(settings=settings, storage=storage),
         administration=Administration(
             settings=settings,
             storage=storage,

@@ -51,6 +51,16 @@ class InvalidInput(DomainError):
         return cls((FieldError(pointer, detail),))
 
 
+class SearchTooBroad(DomainError):
+    """More users would have to be looked through than one request may cost."""
+
+    code = "search-too-broad"
+    message = (
+        "Too many users have what is searched for in part, and too few have all of it. Give more "
+        "letters, the whole address, or another filter."
+    )
+
+
 class InvalidCursor(DomainError):
     code = "invalid-cursor"
     message = "The cursor is not one that this list gave out."

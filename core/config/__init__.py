@@ -213,6 +213,24 @@ class Settings(FetchedSettings):
     hash_queue_timeout: float = setting(
         "HASH_QUEUE_TIMEOUT", values.seconds(0.1, 10), "seconds a hash may wait for its turn", 1.0
     )
+    search_concurrency: int = setting(
+        "SEARCH_CONCURRENCY",
+        values.integer(1, 64),
+        "searches, and lists by filters without an index, at once; more wait",
+        4,
+    )
+    search_queue_timeout: float = setting(
+        "SEARCH_QUEUE_TIMEOUT",
+        values.seconds(0.1, 10),
+        "seconds a search may wait for its turn",
+        1.0,
+    )
+    search_rows: int = setting(
+        "SEARCH_ROWS",
+        values.integer(20, 1_000_000),
+        "users that a statement of a search may look at; beyond, a search is too broad",
+        20_000,
+    )
     limit_address_per_minute: int = setting(
         "LIMIT_ADDRESS_PER_MINUTE",
         values.integer(0, 1_000_000),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from core.domain.addresses import EmailAddress
 from core.domain.text import printable
@@ -23,6 +24,19 @@ class UserSort(StrEnum):
     CREATED_AT = "created_at"
     EMAIL = "email"
     LAST_LOGIN_AT = "last_login_at"
+
+
+CONDITIONS = ("search", "email", "status", "role", "created_after", "created_before")
+"""The fields of UserQuery that are filters."""
+
+NARROWING: Mapping[UserSort, frozenset[str]] = MappingProxyType(
+    {
+        UserSort.CREATED_AT: frozenset({"status", "created_after", "created_before"}),
+        UserSort.EMAIL: frozenset(),
+        UserSort.LAST_LOGIN_AT: frozenset(),
+    }
+)
+"""Filters that narrow the index of the order itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +104,16 @@ class UserQuery:
             sort=sort,
             descending=descending,
         )
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The filters that are set, of CONDITIONS."""
+        return frozenset(name for name in CONDITIONS if getattr(self, name) is not None)
+
+    @property
+    def by_index(self) -> bool:
+        """Whether an index holds exactly what fits, in this order, or one user at most does."""
+        return "email" in self.conditions or self.conditions <= NARROWING[self.sort]
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,18 @@ from core.domain.access import Role
 from core.domain.codes import CodePurpose, OneTimeCode, PendingRegistration
 from core.domain.directory import UserQuery
 from core.domain.user import NewUser, User, UserStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What a list of users may cost: `rows` to be looked at by a statement of a search. `costly` is
+    called when a search turns out to be broad."""
+
+    rows: int = 20_000
+    costly: Callable[[], object] = lambda: None
+
+
+LISTING = Effort()
 
 
 class UserStore(Protocol):
@@ -35,13 +47,21 @@ class UserStore(Protocol):
         ...
 
     def page(
-        self, query: UserQuery, *, after: tuple[str, str] | None, limit: int
+        self,
+        query: UserQuery,
+        *,
+        after: tuple[str, str] | None,
+        limit: int,
+        effort: Effort = LISTING,
     ) -> Sequence[User]:
         """In the order of the query, strictly behind the position `after` (`UserQuery.position`).
+        Shorter than `limit` only at the end of the order.
 
-        A second statement, when few users fit.
+        A second statement, when few users fit, and up to eight for a search.
 
-        Raises InvalidCursor when `after` is none of this query's positions.
+        Raises:
+            InvalidCursor: `after` is none of this query's positions.
+            SearchTooBroad: `effort` does not suffice for a search.
         """
         ...
 

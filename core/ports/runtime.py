@@ -141,7 +141,21 @@ class RequestMetrics(Protocol):
         ...
 
 
-class Metrics(RequestMetrics, Protocol):
+class SearchMetrics(Protocol):
+    """What is counted of searches, and of lists that no index holds."""
+
+    def search_started(self) -> None:
+        """One has its turn."""
+        ...
+
+    def search_finished(self) -> None: ...
+
+    def search_refused(self, reason: str) -> None:
+        """`caller` or `process`, whose turns were all taken, or `too_broad`."""
+        ...
+
+
+class Metrics(RequestMetrics, SearchMetrics, Protocol):
     """Counters by the names of the source design; label values are bounded by the callers."""
 
     def query(self, *, operation: str, table: str, seconds: float) -> None: ...

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from core.config import Settings
 from core.domain.access import Permission, Principal
 from core.domain.directory import UserQuery
 from core.domain.user import User
 from core.errors import NotFound
+from core.ports.account_stores import Effort
 from core.ports.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
+    settings: Settings
     storage: Storage
 
     def user(self, principal: Principal, user_id: UUID) -> User:
@@ -33,12 +36,15 @@ class Directory:
         *,
         after: tuple[str, str] | None,
         limit: int,
+        costly: Callable[[], object] = lambda: None,
     ) -> Sequence[User]:
-        """In the order of the query, behind the position `after`.
+        """In the order of the query, behind the position `after`; `costly` is called when a search
+        turns out to be broad.
 
         Raises:
-            PermissionDenied, InvalidCursor
+            PermissionDenied, InvalidCursor, SearchTooBroad
         """
         principal.require(Permission.USERS_READ)
+        effort = Effort(rows=self.settings.search_rows, costly=costly)
         with self.storage.read() as stores:
-            return stores.users.page(query, after=after, limit=limit)
+            return stores.users.page(query, after=after, limit=limit, effort=effort)

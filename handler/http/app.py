@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.errors import DomainError, InvalidInput, NotFound
 from handler.http import docs, openapi, pages
+from handler.http.bulkhead import Bulkhead
 from handler.http.middleware import wrap
 from handler.http.problem_types import INTERNAL_ERROR
 from handler.http.problems import domain_response, http_response, problem_response
@@ -103,6 +104,11 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     for name, share in (("credentials", shares.credentials), ("others", shares.others)):
         core.metrics.watch_line(name, partial(getattr, share, "waiting"))
     app.state.readiness = ReadinessProbe(core)
+    app.state.bulkhead = Bulkhead(
+        at_once=core.settings.search_concurrency,
+        wait=core.settings.search_queue_timeout,
+        metrics=core.metrics,
+    )
     for router in (*ROUTERS, *routers):
         # Not include_router: it would match every request twice.
         app.router.routes.extend(router.routes)

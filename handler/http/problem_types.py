@@ -47,6 +47,12 @@ DOMAIN_PROBLEMS: Mapping[type[DomainError], ProblemType] = dict(
             "fault with a JSON pointer into the body (RFC 6901). Unknown fields are faults too.",
         ),
         _row(
+            errors.SearchTooBroad, 422, "Search too broad",
+            "Many users share the letters of q, and hardly any of them fits: finding out who does "
+            "would take too long. Give more letters or rarer ones, the whole address as email, or "
+            "another filter. The same search is refused again.",
+        ),
+        _row(
             errors.InvalidCursor, 400, "Invalid cursor",
             "Cursors come from next_cursor of the same list with the same parameters, and go back "
             "unchanged. Begin again without a cursor.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, count
@@ -10,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from core.adapters.postgres import user_pages
+from core.adapters.postgres import directory
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.directory import UserQuery, UserSort
 from core.domain.user import User, UserStatus
 from core.errors import InvalidCursor
+from core.ports.account_stores import LISTING
 from tests.support.clock import START
 from tests.support.crowd import between, expected, gather, ids_of, walk
 from tests.support.storage import IDS, RecordedMetrics, insert_user
@@ -52,13 +52,12 @@ def crowd(storage: PostgresStorage, together: dict[str, Any]) -> tuple[datetime,
     return together["begin"], together["users"]
 
 
-@pytest.fixture(params=[user_pages.WINDOW, 5])
-def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+@pytest.fixture(params=[1000, 5])
+def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Wider than the crowd, or so narrow that few pages are found in it."""
-    monkeypatch.setattr(user_pages, "WINDOW", request.param)
-    user_pages.within_window.cache_clear()
-    yield request.param
-    user_pages.within_window.cache_clear()
+    size: int = request.param
+    monkeypatch.setattr(directory, "_WINDOW", size / LISTING.rows)
+    return size
 
 
 @pytest.mark.usefixtures("window")

@@ -58,6 +58,10 @@ def searching_users(tour: Tour) -> None:
         for sort in _SORTS[1::2]:
             sent = body | {"sort": sort}
             tour.ask(_SEARCH, f"{case}, by {sort}", expect=200, token=token, json=sent)
+    for sort in _SORTS[1::2]:
+        for case, filters in (("", {}), (" and status", {"status": "active"})):
+            broad = {"q": "@example.com@", "sort": sort, **filters}
+            tour.ask(_SEARCH, f"too broad{case}, by {sort}", expect=422, token=token, json=broad)
 
 
 def changing_users(tour: Tour) -> None:

@@ -24,6 +24,8 @@ _READS_ALL = frozenset({"Sort", "Incremental Sort", "Aggregate", "Hash", "Unique
 # They read no rows of their own: what they read stands below them, or is named by its place.
 _IN_ORDER = frozenset({"Index Scan", "Index Only Scan"})
 _READS_NOTHING = frozenset({"ModifyTable", "Bitmap Heap Scan", "Tid Scan"})
+# It reads as many blocks as its statement asks for, however large the table is.
+_BOUNDED = frozenset({"Sample Scan"})
 
 
 class Plans:
@@ -92,7 +94,7 @@ class Plans:
         kind, index = node["Node Type"], node.get("Index Name")
         if index is None:
             table = node.get("Relation Name")
-            if table in self.large_tables and kind not in _READS_NOTHING:
+            if table in self.large_tables and kind not in _READS_NOTHING | _BOUNDED:
                 yield f"{kind} of {table}"
             return
         table, first = self.indexes[index]

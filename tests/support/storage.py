@@ -69,6 +69,15 @@ class RecordedMetrics:
     def request_finished(self, *, method: str, path: str, status: int, seconds: float) -> None:
         raise AssertionError("not of the storage")
 
+    def search_started(self) -> None:
+        raise AssertionError("not of the storage")
+
+    def search_finished(self) -> None:
+        raise AssertionError("not of the storage")
+
+    def search_refused(self, reason: str) -> None:
+        raise AssertionError("not of the storage")
+
     def hashing_started(self) -> None:
         raise AssertionError("not of the storage")
 

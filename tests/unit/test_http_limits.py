@@ -25,6 +25,8 @@ from tests.support.mailbox import Mailbox
 
 ME = "/v1/users/me"
 
+BEHIND_THE_BULKHEAD = {("GET", "/v1/users"), ("POST", "/v1/users/search")}
+
 
 @contextmanager
 def limited(core: Core, **settings: Any) -> Iterator[Application]:

@@ -76,6 +76,8 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "http_requests_waiting": ("gauge", {"share"}),
         "forged_tokens": ("counter", set()),
         "password_hashes_in_flight": ("gauge", set()),
+        "searches_in_flight": ("gauge", set()),
+        "searches_refused": ("counter", {"reason"}),
         "db_queries": ("counter", {"operation", "table"}),
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),
         "db_connection_pool_active": ("gauge", set()),

@@ -18,6 +18,7 @@ from core.adapters.postgres.tables import user_logins, users
 from core.domain.directory import UserQuery
 from core.domain.user import NewUser, User
 from core.errors import EmailTaken, UsernameTaken
+from core.ports.account_stores import LISTING, Effort
 
 USER_BY_ID: Lookup[User] = Lookup(
     select(*USER_COLUMNS).where(users.c.id == bindparam("user_id")), to_user
@@ -110,9 +111,14 @@ class PostgresUsers:
         return self.by_id(user_id)
 
     def page(
-        self, query: UserQuery, *, after: tuple[str, str] | None, limit: int
+        self,
+        query: UserQuery,
+        *,
+        after: tuple[str, str] | None,
+        limit: int,
+        effort: Effort = LISTING,
     ) -> Sequence[User]:
-        return directory.page(self._connection, query, after=after, limit=limit)
+        return directory.page(self._connection, query, after=after, limit=limit, effort=effort)
 
     def update(
         self,

@@ -32,6 +32,7 @@ QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+SEARCH_REFUSALS = ("caller", "process", "too_broad")
 REDIS_OPERATIONS = ("get", "set", "limit", "ping", "slots")
 
 # How many children of labelled metrics are kept at hand; far more than routes x methods x statuses.
@@ -97,6 +98,15 @@ class PrometheusMetrics:
             "Password hashes computed, of new passwords and of guesses.",
             registry=registry,
         )
+        self._searching = Gauge(
+            "searches_in_flight",
+            "Searches, and lists that no index holds, at work.",
+            registry=registry,
+        )
+        refused = Counter(
+            "searches_refused_total", "Searches that were refused.", ["reason"], registry=registry
+        )
+        self._searches_refused = {reason: refused.labels(reason) for reason in SEARCH_REFUSALS}
         self._redis = _RedisCounters(registry)
         self._requests = _request_children(registry)
         self._queries = _query_children(registry)
@@ -112,6 +122,15 @@ class PrometheusMetrics:
         count, duration = self._requests(method if method in METHODS else "OTHER", path, status)
         count.inc()
         duration.observe(seconds)
+
+    def search_started(self) -> None:
+        self._searching.inc()
+
+    def search_finished(self) -> None:
+        self._searching.dec()
+
+    def search_refused(self, reason: str) -> None:
+        self._searches_refused[reason].inc()
 
     def query(self, *, operation: str, table: str, seconds: float) -> None:
         count, duration = self._queries(operation, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -20,8 +21,10 @@ from core.errors import (
     InvalidInput,
     LastAdministrator,
     NotFound,
+    Overloaded,
     PermissionDenied,
     PrivilegeEscalation,
+    SearchTooBroad,
     TooManyRequests,
     UsernameTaken,
     VersionMismatch,
@@ -29,6 +32,7 @@ from core.errors import (
 from handler.http.answers import json_response
 from handler.http.auth import SignedCall, needs
 from handler.http.body import RequestBody, json_router
+from handler.http.bulkhead import Bulkhead
 from handler.http.etags import IF_MATCH, IF_NONE_MATCH, expected_version
 from handler.http.idempotency import KEYED, OptionalKey, answer_once, stored
 from handler.http.moments import moment
@@ -60,7 +64,9 @@ Sort = Literal["created_at", "-created_at", "email", "-email", "last_login_at", 
 
 _PATH = "/v1/users"
 _ONE = _PATH + "/{user_id:uuid}"
-_LIST_REFUSALS = refusals(InvalidInput, InvalidCursor, PermissionDenied)
+_LIST_REFUSALS = refusals(
+    InvalidInput, InvalidCursor, PermissionDenied, SearchTooBroad, TooManyRequests, Overloaded
+)
 _WRITE_REFUSALS = refusals(NotFound, PermissionDenied, PrivilegeEscalation, VersionMismatch)
 
 _Q = (
@@ -113,7 +119,7 @@ class UserPatch(ProfilePatch):
 
 
 @router.get(_PATH, responses={200: {"model": UserPage}, **_LIST_REFUSALS})
-def list_users(
+async def list_users(
     call: Reader,
     page: PageRequest,
     q: Annotated[str | None, Query(description=_Q, min_length=3, max_length=200)] = None,
@@ -141,11 +147,11 @@ def list_users(
         descending=sort.startswith("-"),
         pointer="/query",
     )
-    return _found(call, query, page)
+    return await _found(call, query, page)
 
 
 @router.post(_PATH + "/search", responses={200: {"model": UserPage}, **_LIST_REFUSALS})
-def search_users(call: Reader, body: UserSearch) -> Response:
+async def search_users(call: Reader, body: UserSearch) -> Response:
     """Search users, with nothing personal in the URL."""
     query = UserQuery.checked(
         search=body.q,
@@ -157,7 +163,7 @@ def search_users(call: Reader, body: UserSearch) -> Response:
         sort=UserSort(body.sort.removeprefix("-")),
         descending=body.sort.startswith("-"),
     )
-    return _found(call, query, Page(body.limit, body.cursor))
+    return await _found(call, query, Page(body.limit, body.cursor))
 
 
 @router.post(
@@ -249,16 +255,37 @@ def delete_user(call: Deleter, user_id: UUID) -> Response:
     return json_response(deactivation(due_at), status=202)
 
 
-def _found(call: SignedCall, query: UserQuery, page: Page) -> Response:
+async def _found(call: SignedCall, query: UserQuery, page: Page) -> Response:
+    """Waits for a turn in the event loop, not in a thread, unless an index holds the list."""
+    if query.by_index:
+        return await call.in_thread(_page, call, query, page)
+    caller = await call.in_thread(_reader, call)
+    bulkhead: Bulkhead = call.request.app.state.bulkhead
+    async with bulkhead.turn(caller) as turn:
+        return await call.in_thread(_page, call, query, page, costly=turn.costly)
+
+
+def _reader(call: SignedCall) -> UUID:
+    """Raises PermissionDenied: who may not search keeps nobody from it."""
+    call.principal.require(Permission.USERS_READ)
+    return call.actor
+
+
+def _page(
+    call: SignedCall, query: UserQuery, page: Page, *, costly: Callable[[], object] = lambda: None
+) -> Response:
     cursors = call.core.cursors
     after = None
     if page.cursor is not None:
         key, user_id = cursors.decode(query.name, page.cursor)
         after = (key, user_id)
+    found = call.core.directory.page(
+        call.principal, query, after=after, limit=page.limit + 1, costly=costly
+    )
     return page_response(
         call.request,
         page,
-        call.core.directory.page(call.principal, query, after=after, limit=page.limit + 1),
+        found,
         item=user_body,
         cursor=lambda last: cursors.encode(query.name, query.position(last)),
     )
