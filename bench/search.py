@@ -128,7 +128,7 @@ def accounts(core: Core, superuser_url: str) -> Iterator[list[str]]:
     """Addresses of people who may read users; gone afterwards."""
     forget = ("DELETE FROM users WHERE email_normalised LIKE %s", (f"%@{_DOMAIN}",))
     query(superuser_url, *forget)
-    hashed = core.access.hasher.hash(PASSWORD)
+    hashed = core.hasher.hash(PASSWORD).work()
     emails = [f"reader-{number}@{_DOMAIN}" for number in range(ACCOUNTS + 10)]
     now = datetime.now(UTC)
     with core.storage.write(CONTEXT) as uow:
