@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -27,6 +29,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the load balancer's 60, or it would send requests into closing connections."""
+
+_SWITCH_SECONDS = 0.0005
+"""Longest that a thread waits for another's bytecode; Python's 5 ms, several times a request, are
+longer than the request."""
 
 _MOST_CONNECTIONS = 4096
 _FILES_FOR_OTHERS = 128
@@ -136,7 +142,11 @@ def run_server(
     server = DrainingServer(config, drain_seconds=settings.drain_seconds, on_ready=on_ready)
     servers.append(server)
     with side_server(metrics, metrics_pages(core.metrics)):
-        server.run(sockets=[listener])
+        sys.setswitchinterval(_SWITCH_SECONDS)
+    # What is there by now stays: looking through it in each full collection stops all requests.
+    gc.collect()
+    gc.freeze()
+    server.run(sockets=[listener])
     return not server.force_exit
 
 

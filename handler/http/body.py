@@ -94,17 +94,17 @@ class JsonRoute(APIRoute):
             for limit in limits:
                 await call.in_thread(count_address, call, limit)
             body = await _read(request, self.max_bytes)
-            if model is not None:
-                _check_media_type(request.headers.get("content-type", ""), allowed)
-                if not body:
-                    raise malformed("The body is empty.")
-                # Here, because FastAPI makes one error of all that it meets while it parses.
-                await request.json()
-                request.forget_surplus(model)
-            if waits:
-                return await handle(request)
             async with call.place():
-                return await handle(request)
+                if model is not None:
+                    _check_media_type(request.headers.get("content-type", ""), allowed)
+                    if not body:
+                        raise malformed("The body is empty.")
+                    # Here, because FastAPI makes one error of all that it meets while it parses.
+                    await request.json()
+                    request.forget_surplus(model)
+                if not waits:
+                    return await handle(request)
+            return await handle(request)
 
         return strict
 

@@ -98,6 +98,6 @@ class Shares:
         credentials = max(1, connections // 3)
         return cls(
             credentials=Share(credentials),
-            others=Share(max(1, connections - credentials - 1)),
+            others=Share(max(1, connections // 3)),
             key_reads=asyncio.Semaphore(1),
         )

@@ -45,12 +45,18 @@ def parse_json(body: bytes) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(text)
     try:
-        value = (_EXACT if _SUSPECT_NUMBER.search(text) else _QUICK).decode(text)
+        value = (_EXACT if _is_suspect(text) else _QUICK).decode(text)
     except json.JSONDecodeError as error:
         raise malformed(f"The body is no JSON text, from character {error.pos} on.") from None
     if _SUSPECT_ESCAPE.search(text) or "\0" in text:
         _check_strings(value)
     return value
+
+
+def _is_suspect(text: str) -> bool:
+    """Whether a number may be out of bounds. Names and texts may look like one."""
+    found = _SUSPECT_NUMBER.search(text)
+    return found is not None and _SUSPECT_NUMBER.search(_STRING.sub("", text)) is not None
 
 
 def _values(text: str) -> int:
