@@ -88,7 +88,7 @@ class Settings(FetchedSettings):
     database_pool_size: int = setting(
         "DATABASE_POOL_SIZE",
         values.integer(1, 100),
-        "connections a process; a third of them is for logins and other guesses, one for readiness",
+        "connections a process: thirds for guesses, for searches, for the rest; one for readiness",
         10,
     )
     database_pre_ping: bool = setting(

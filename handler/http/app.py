@@ -101,7 +101,7 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     app.state.core = core
     app.state.draining = draining
     app.state.shares = shares = Shares.of(core.settings.database_pool_size)
-    for name, share in (("credentials", shares.credentials), ("others", shares.others)):
+    for name, share in shares.by_name().items():
         core.metrics.watch_line(name, partial(getattr, share, "waiting"))
     app.state.readiness = ReadinessProbe(core)
     app.state.bulkhead = Bulkhead(

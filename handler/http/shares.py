@@ -82,11 +82,13 @@ class Share:
 class Shares:
     """Of the database's connections, as a request at work holds one at most.
 
-    `credentials` is for routes that anybody may call with a guess: a flood of those leaves the
-    others their places. One connection is left for `/health/ready`.
+    `credentials` is for routes that anybody may call with a guess, `searches` for what may read
+    many rows, `others` for the rest: a flood of one leaves the others their places. A connection is
+    left for `/health/ready`.
     """
 
     credentials: Share
+    searches: Share
     others: Share
     key_reads: asyncio.Semaphore
     """Of those whose token cannot be judged before keys are read, one reads, outside of these
@@ -94,10 +96,19 @@ class Shares:
 
     @classmethod
     def of(cls, connections: int) -> Shares:
-        """The shares of a pool; where it has less than three connections they overlap."""
-        credentials = max(1, connections // 3)
+        """The shares of a pool; where it has less than four connections they overlap."""
+        third = max(1, connections // 3)
         return cls(
-            credentials=Share(credentials),
-            others=Share(max(1, connections // 3)),
+            credentials=Share(third),
+            searches=Share(max(1, connections - 2 * third - 1)),
+            others=Share(third),
             key_reads=asyncio.Semaphore(1),
         )
+
+    def by_name(self) -> dict[str, Share]:
+        """For whoever watches them."""
+        return {
+            "credentials": self.credentials,
+            "searches": self.searches,
+            "others": self.others,
+        }

@@ -195,7 +195,7 @@ def test_reads_are_at_work_side_by_side_and_readiness_beside_them(
             reads = [
                 asyncio.create_task(service.ask("GET", ME, token=service.token)) for _ in range(20)
             ]
-            await until(lambda: waiting() == 6)
+            await until(lambda: waiting() == 3)
             assert (await service.ask("GET", "/health/ready")).status == 200
             assert (await service.ask("GET", "/health/live")).status == 200
         for each in reads:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -122,3 +124,14 @@ def test_who_gave_up_is_not_hashed() -> None:
     assert done == ["stays"]
     hashes.submit(HashJob(lambda: None), caller="a").result(10)
     assert in_flight(metrics)[1] == 3
+
+
+def test_its_threads_are_less_urgent_than_those_that_answer() -> None:
+    """Else reads would wait for processors behind hashes. Only Linux has a nice value for each
+    thread."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    less = 5 if sys.platform == "linux" else 0
+    assert queue().submit(HashJob(niceness), caller="a").result(10) == niceness() + less

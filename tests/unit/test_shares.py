@@ -118,19 +118,21 @@ def test_a_line_that_is_full_refuses_the_greediest() -> None:
     play(story)
 
 
-@pytest.mark.parametrize(("pool", "credentials", "others"), [(1, 1, 1), (3, 1, 1), (10, 3, 6)])
-def test_shares_leave_a_connection_for_readiness(pool: int, credentials: int, others: int) -> None:
+@pytest.mark.parametrize(
+    ("pool", "places"), [(1, [1, 1, 1]), (4, [1, 1, 1]), (10, [3, 3, 3]), (20, [6, 7, 6])]
+)
+def test_shares_leave_a_connection_for_readiness(pool: int, places: list[int]) -> None:
     """Whoever asks for readiness waits for no request, where there are connections enough."""
 
     async def story() -> None:
         shares = Shares.of(pool)
-        for share, places in ((shares.credentials, credentials), (shares.others, others)):
+        for share, number_of_places in zip(shares.by_name().values(), places, strict=True):
             seated: list[str] = []
             guests = [Guest(share, str(number), seated) for number in range(pool + 1)]
             await settled()
-            assert len(seated) == places
+            assert len(seated) == number_of_places
             for guest in guests:
                 await guest.leave()
-        assert credentials + others < max(pool, 3)
+        assert sum(places) < max(pool, 4)
 
     play(story)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from core.ports.security import HashJob
 T = TypeVar("T")
 
 LONGEST_LINE = 256
+_NICENESS = 5
 _USUAL_SECONDS = 0.05
 
 
@@ -24,6 +27,7 @@ class HashQueue:
     """Computes `concurrency` jobs at once: known ones first, then those of callers who had least.
 
     The threads are its own: the allocator keeps the memory of a hash for the thread that had it.
+    On Linux they are also less urgent to the scheduler than those that answer requests.
 
     Args:
         concurrency: hashes at once, as each of them holds its memory and a core.
@@ -31,7 +35,9 @@ class HashQueue:
     """
 
     def __init__(self, *, concurrency: int, metrics: Metrics) -> None:
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="hash")
+        self._threads = ThreadPoolExecutor(
+            concurrency, thread_name_prefix="hash", initializer=_be_less_urgent
+        )
         self._metrics = metrics
         self._lock = threading.Lock()
         self._use = RecentUse()
@@ -78,3 +84,9 @@ class HashQueue:
             if self._line.leave(future):
                 del self._work[future]
         self._metrics.hashing_finished(computed=computed)
+
+
+def _be_less_urgent() -> None:
+    if sys.platform == "linux":
+        # Of this thread alone: Linux keeps a nice value for each (sched(7), "The nice value").
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

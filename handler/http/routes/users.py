@@ -262,6 +262,7 @@ async def _found(call: SignedCall, query: UserQuery, page: Page) -> Response:
     caller = await call.in_thread(_reader, call)
     bulkhead: Bulkhead = call.request.app.state.bulkhead
     async with bulkhead.turn(caller) as turn:
+        call.exchange.share = call.shares.searches
         return await call.in_thread(_page, call, query, page, costly=turn.costly)
 
 
