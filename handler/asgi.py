@@ -141,12 +141,12 @@ def run_server(
     )
     server = DrainingServer(config, drain_seconds=settings.drain_seconds, on_ready=on_ready)
     servers.append(server)
-    with side_server(metrics, metrics_pages(core.metrics)):
-        sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # What is there by now stays: looking through it in each full collection stops all requests.
     gc.collect()
     gc.freeze()
-    server.run(sockets=[listener])
+    with side_server(metrics, metrics_pages(core.metrics)):
+        server.run(sockets=[listener])
     return not server.force_exit
 
 

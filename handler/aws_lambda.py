@@ -45,6 +45,10 @@ class LambdaFunction:
         # With `lifespan="auto"` Mangum would run the start-up in every invocation.
         self._mangum = Mangum(AlwaysAnswered(app), lifespan="off", custom_handlers=[Normaliser])
 
+    def close(self) -> None:
+        """Ends its event loop; Lambda never asks for that."""
+        self._loop.close()
+
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """The answer to an HTTP event, in its own form, or what a job has done, by kind.
 

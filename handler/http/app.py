@@ -103,7 +103,9 @@ def _fastapi(core: Core, *, routers: Sequence[APIRouter], draining: Callable[[],
     app.state.shares = shares = Shares.of(core.settings.database_pool_size)
     for name, share in shares.by_name().items():
         core.metrics.watch_line(name, partial(getattr, share, "waiting"))
-    app.state.readiness = ReadinessProbe(core)
+    app.state.readiness = ReadinessProbe(
+        storage=core.storage, access_tokens=core.access_tokens, accelerator=core.accelerator
+    )
     app.state.bulkhead = Bulkhead(
         at_once=core.settings.search_concurrency,
         wait=core.settings.search_queue_timeout,

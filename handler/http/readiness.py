@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from core.ports.storage import Readiness
-
-if TYPE_CHECKING:
-    from core.bootstrap import Core
+from core.ports.runtime import Accelerator
+from core.ports.security import AccessTokens
+from core.ports.storage import Readiness, Storage
 
 SECONDS = 1.5
 """Probes give up after two or more; a database that is frozen is known before."""
 
 T = TypeVar("T")
 
-_UNKNOWN = Readiness(database=False, schema=False, standby=False)
+_NONE = Readiness(database=False, schema=False, standby=False)
 
 
 class ReadinessProbe:
@@ -29,9 +28,11 @@ class ReadinessProbe:
     is open to anybody.
     """
 
-    def __init__(self, core: Core) -> None:
-        self._database = _Look(lambda: _database(core), otherwise=(_UNKNOWN, False))
-        self._redis = _Look[bool | None](core.accelerator.reachable, otherwise=False)
+    def __init__(
+        self, *, storage: Storage, access_tokens: AccessTokens, accelerator: Accelerator
+    ) -> None:
+        self._database = _Look(lambda: _database(storage, access_tokens), otherwise=(_NONE, False))
+        self._redis = _Look[bool | None](accelerator.reachable, otherwise=False)
 
     async def __call__(self) -> tuple[Readiness, bool, bool | None]:
         """What the database says, whether there are keys, and whether Redis answers, if any."""
@@ -56,7 +57,7 @@ class _Look(Generic[T]):
         return await run_sync(self._ask, limiter=CapacityLimiter(1))
 
 
-def _database(core: Core) -> tuple[Readiness, bool]:
-    found = core.storage.readiness()
+def _database(storage: Storage, access_tokens: AccessTokens) -> tuple[Readiness, bool]:
+    found = storage.readiness()
     # Known for a minute, or for a second while there is none, so that probes stay cheap.
-    return found, found.schema and core.access_tokens.ready()
+    return found, found.schema and access_tokens.ready()

@@ -57,6 +57,7 @@ def invoking(request: pytest.FixtureRequest, core: Core) -> Iterator[Ask]:
     try:
         yield ask
     finally:
+        function.close()
         built.close()
         function._loop.close()
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -236,9 +236,10 @@ def test_a_frozen_database_is_told_before_its_deadline(
     from handler.aws_lambda import LambdaFunction
 
     settings = replace(core.settings, database_statement_timeout=15, database_pool_size=2)
-    with closing(build_core(settings)) as patient:
+    with ExitStack() as stack:
+        patient = stack.enter_context(closing(build_core(settings)))
         app = create_app(patient)
-        function = LambdaFunction(patient, app)
+        function = stack.enter_context(closing(LambdaFunction(patient, app)))
 
         def ready() -> int:
             if target == "asgi":

@@ -52,7 +52,7 @@ def function(
     yield function.handle
     # The shared handler puts its own event loop in the place of this one.
     lambda_client.request("GET", "/health")
-    function._loop.close()
+    function.close()
     core.close()
 
 
