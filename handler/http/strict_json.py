@@ -24,7 +24,7 @@ _LONGEST_NUMBER = 64
 # A string, closed or not. Possessive, so that nothing is ever read twice.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKETS = re.compile(r"[^\[\]{}]++")
-_SUSPECT_NUMBER = re.compile(r"[0-9]{16}|[0-9][eE]")
+_SUSPECT_NUMBER = re.compile(r"[0-9](?:[eE]|[0-9]{15})")
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
