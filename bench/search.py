@@ -31,6 +31,7 @@ from bench.directory import DOCUMENT, FOLDER, SERVER
 from bench.machine import circumstances
 from bench.population import populate
 from bench.searching import Caller, Plan
+from bench.service import AS_DELIVERED
 from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
@@ -41,7 +42,6 @@ from tests.support.people import PASSWORD
 from tests.support.server import ServerProcess
 from tests.support.storage import CONTEXT, IDS, new_user, query
 
-AS_DELIVERED = {"HASH_QUEUE_TIMEOUT": "2", "REQUEST_TIMEOUT": "5"}
 MILLION = 1_000_000
 ACCOUNTS, AT_ONCE = 100, 40
 ALONE = "alone"

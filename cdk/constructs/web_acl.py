@@ -29,7 +29,7 @@ class _Managed:
 
 _MANAGED = (
     _Managed(name="AWSManagedRulesAmazonIpReputationList"),
-    # It would refuse bodies above 8 KiB; the application takes 64 KiB at most and refuses the rest itself.
+    # It would refuse bodies above 8 KiB; the application takes up to 64 KiB, and refuses the rest.
     _Managed(name="AWSManagedRulesCommonRuleSet", counted=("SizeRestrictions_BODY",)),
     _Managed(name="AWSManagedRulesKnownBadInputsRuleSet"),
     _Managed(name="AWSManagedRulesSQLiRuleSet"),

@@ -217,7 +217,7 @@ class Settings(FetchedSettings):
         "SEARCH_CONCURRENCY",
         values.integer(1, 64),
         "searches, and lists by filters without an index, at once; more wait",
-        4,
+        3,
     )
     search_queue_timeout: float = setting(
         "SEARCH_QUEUE_TIMEOUT",

@@ -94,6 +94,9 @@ class JsonRoute(APIRoute):
             for limit in limits:
                 await call.in_thread(count_address, call, limit)
             body = await _read(request, self.max_bytes)
+            if waits and model is None:
+                # It takes its places itself, or needs none, as what tells of health.
+                return await handle(request)
             async with call.place():
                 if model is not None:
                     _check_media_type(request.headers.get("content-type", ""), allowed)

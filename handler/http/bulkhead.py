@@ -69,9 +69,10 @@ class Bulkhead:
         metrics: SearchMetrics,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`at_once` turns in the process, half of them for one caller; `wait` is in seconds."""
+        """`at_once` turns in the process, half of them, rounded up, for one caller; `wait` is in
+        seconds."""
         self._at_once = at_once
-        self._each = max(1, at_once // 2)
+        self._each = (at_once + 1) // 2
         self._wait = wait
         self._metrics = metrics
         self._seconds = seconds

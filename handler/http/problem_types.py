@@ -187,7 +187,7 @@ REQUEST_TIMEOUT = ProblemType(
 )  # fmt: skip
 PAYLOAD_TOO_LARGE = ProblemType(
     "payload-too-large", 413, "Body too large",
-    "A body may have 256 KiB.",
+    "A body may have 16 KiB, or 64 KiB where it may hold attributes.",
 )  # fmt: skip
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     "unsupported-media-type", 415, "Unsupported media type",

@@ -97,11 +97,11 @@ class Shares:
     @classmethod
     def of(cls, connections: int) -> Shares:
         """The shares of a pool; where it has less than four connections they overlap."""
-        third = max(1, connections // 3)
+        credentials, others = max(1, connections // 3), max(1, (connections + 1) // 3)
         return cls(
-            credentials=Share(third),
-            searches=Share(max(1, connections - 2 * third - 1)),
-            others=Share(third),
+            credentials=Share(credentials),
+            searches=Share(max(1, connections - credentials - others - 1)),
+            others=Share(others),
             key_reads=asyncio.Semaphore(1),
         )
 

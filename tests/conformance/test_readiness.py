@@ -59,7 +59,6 @@ def invoking(request: pytest.FixtureRequest, core: Core) -> Iterator[Ask]:
     finally:
         function.close()
         built.close()
-        function._loop.close()
 
 
 def _of(client: Client, path: str) -> tuple[int, Any]:

@@ -119,7 +119,8 @@ def test_a_line_that_is_full_refuses_the_greediest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "places"), [(1, [1, 1, 1]), (4, [1, 1, 1]), (10, [3, 3, 3]), (20, [6, 7, 6])]
+    ("pool", "places"),
+    [(1, [1, 1, 1]), (4, [1, 1, 1]), (5, [1, 1, 2]), (10, [3, 3, 3]), (20, [6, 6, 7])],
 )
 def test_shares_leave_a_connection_for_readiness(pool: int, places: list[int]) -> None:
     """Whoever asks for readiness waits for no request, where there are connections enough."""

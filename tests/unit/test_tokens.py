@@ -16,6 +16,7 @@ from core.adapters.crypto import base64url
 from core.adapters.crypto.refresh import HmacRefreshTokens
 from core.adapters.crypto.tokens import Es256AccessTokens
 from core.adapters.runtime import SystemClock
+from core.errors import Unauthenticated
 from tests.support.clock import FixedClock
 from tests.support.tokens import (
     AUDIENCE,
@@ -262,6 +263,20 @@ def test_what_is_remembered_expires_too(service: Issuer) -> None:
     assert service.accepts(token)
     service.clock.advance(seconds=1)
     assert not service.accepts(token)
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_token_that_has_expired_is_known_as_genuine(service: Issuer, seen_before: bool) -> None:
+    """So that only tokens of foreign make count against an address."""
+    token = service.issue()
+    forged = service.forge(service.header(kid="unknown"), service.payload())
+    if seen_before:
+        assert service.accepts(token)
+    service.clock.advance(seconds=700)
+    for refused, genuine in ((token, True), (forged, False), (token[:-4] + "AAAA", False)):
+        with pytest.raises(Unauthenticated) as told:
+            service.tokens.verify(refused)
+        assert told.value.genuine is genuine
 
 
 def test_what_is_remembered_is_the_whole_token(service: Issuer) -> None:

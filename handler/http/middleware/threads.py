@@ -1,4 +1,4 @@
-"""As many endpoints at work as there are database connections."""
+"""As many threads as there are database connections; shares bound who gets one (shares.py)."""
 
 from __future__ import annotations
 
