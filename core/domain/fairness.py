@@ -20,6 +20,7 @@ HALF_LIFE = 4.0
 """Seconds after which half of what a caller had is forgotten."""
 
 _MOST_CALLERS = 10_000
+_TURNS = 4
 
 
 class RecentUse:
@@ -69,12 +70,13 @@ class FairLine(Generic[T]):
         self._most = most
         self._use = use
         self._waiting: dict[T, tuple[bool, str]] = {}
+        self._turns = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def join(self, item: T, caller: str, *, ahead: bool = False) -> T | None:
-        """Takes `item` in; with `ahead` it comes before all that are not.
+        """Takes `item` in; with `ahead` it has three turns of four before all that are not.
 
         Returns:
             The item that has to leave when there is no room: that of the caller who had most, which
@@ -84,7 +86,7 @@ class FairLine(Generic[T]):
         if len(self._waiting) <= self._most:
             return None
         # Of equals the last one.
-        dearest = max(reversed(self._waiting), key=self._had())
+        dearest = max(reversed(self._waiting), key=self._had(by_use_alone=True))
         del self._waiting[dearest]
         return dearest
 
@@ -92,7 +94,9 @@ class FairLine(Generic[T]):
         """Takes out the item of the caller who had least, of equals the first one."""
         if not self._waiting:
             return None
-        chosen = min(self._waiting, key=self._had())
+        self._turns += 1
+        # Else those that are ahead could keep the others waiting for ever.
+        chosen = min(self._waiting, key=self._had(by_use_alone=self._turns % _TURNS == 0))
         del self._waiting[chosen]
         return chosen
 
@@ -100,12 +104,12 @@ class FairLine(Generic[T]):
         """Takes `item` out; False when it was out before."""
         return self._waiting.pop(item, None) is not None
 
-    def _had(self) -> Callable[[T], tuple[bool, float]]:
+    def _had(self, *, by_use_alone: bool) -> Callable[[T], tuple[bool, float]]:
         # All at one moment, or the one who is looked at last would have less than an equal.
         moment = self._use.now()
 
         def had(item: T) -> tuple[bool, float]:
             behind, caller = self._waiting[item]
-            return behind, self._use.at(moment, caller)
+            return behind and not by_use_alone, self._use.at(moment, caller)
 
         return had

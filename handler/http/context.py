@@ -50,8 +50,14 @@ class Call:
         return f"user:{claims.subject}" if claims else address_bucket(self.address)
 
     def place(self) -> AbstractAsyncContextManager[None]:
-        """A place among the requests at work. Raises Overloaded."""
-        return (self.exchange.share or self.shares.others).place(self.caller)
+        """A place among the requests at work. Raises Overloaded.
+
+        What has begun comes before what has not: else each request would queue again behind all
+        newcomers, and none would end.
+        """
+        exchange = self.exchange
+        ahead, exchange.begun = exchange.begun, True
+        return (exchange.share or self.shares.others).place(self.caller, ahead=ahead)
 
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `function` returns, called in a thread with a place of its own."""

@@ -130,7 +130,8 @@ class Exchange:
     `headers` are added to the answer, whoever writes it. `body_pending` holds until the last byte
     of the request's body was received, `body_awaited` while the application waits for some of it;
     more than `body_limit` bytes are refused. `claims` are those of a genuine token, `principal` is
-    who was found for them. `share` is where it has its place while it is at work.
+    who was found for them. `share` is where it has its place while it is at work, `begun`
+    that it had one or waits for it.
     """
 
     head: Head
@@ -144,6 +145,7 @@ class Exchange:
     claims: AccessClaims | None = None
     principal: Principal | None = None
     share: Share | None = None
+    begun: bool = False
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

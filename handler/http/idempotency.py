@@ -85,7 +85,8 @@ async def answer_once_in_steps(
     render: Callable[[_Result], StoredAnswer],
 ) -> Response:
     """As `answer_once`, for work that waits for password hashes."""
-    context = await call.in_thread(_context, call, key, render)
+    # Without a statement: who calls is known by now, where a token is needed.
+    context = _context(call, key, render)
     try:
         return _response(render(await run(call, work(context))))
     except AnsweredBefore as before:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from core.errors import FieldError, InvalidInput
 from handler.http.answers import json_response
 from handler.http.body import JsonRoute
-from handler.http.validation import escape_pointer
+from handler.http.validation import MOST_FAULTS, escape_pointer
 
 LARGEST = 200
 DEFAULT = 50
@@ -51,7 +51,7 @@ async def check_query(request: Request) -> None:
         )
     ]
     if errors:
-        raise InvalidInput(errors)
+        raise InvalidInput(errors[:MOST_FAULTS])
 
 
 def _digits(text: object) -> object:

@@ -35,8 +35,8 @@ class Share:
         return len(self._line)
 
     @asynccontextmanager
-    async def place(self, caller: str) -> AsyncIterator[None]:
-        """Holds a place within the block.
+    async def place(self, caller: str, *, ahead: bool = False) -> AsyncIterator[None]:
+        """Holds a place within the block; `ahead` as in FairLine.
 
         Raises:
             Overloaded: too many wait, and the others had less.
@@ -47,7 +47,7 @@ class Share:
         if self._free:
             self._free -= 1
         else:
-            await self._turn(caller)
+            await self._turn(caller, ahead=ahead)
         try:
             yield
         finally:
@@ -56,9 +56,9 @@ class Share:
             self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
             self._pass_on()
 
-    async def _turn(self, caller: str) -> None:
+    async def _turn(self, caller: str, *, ahead: bool) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        displaced = self._line.join(turn, caller)
+        displaced = self._line.join(turn, caller, ahead=ahead)
         if displaced is not None and not displaced.done():
             displaced.set_exception(Overloaded(retry_after=1))
         try:

@@ -39,7 +39,13 @@ async def _done(future: Future[Any], patience: float) -> None:
     """Waits until it is done, or cancels it when it has not begun in time."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+
+    def tell(_: Future[Any]) -> None:
+        # The loop may be closed while the last hash is computed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    future.add_done_callback(tell)
     try:
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), patience)

@@ -117,6 +117,23 @@ def test_a_thousand_clients_behind_one_address_are_let_in(client: Client, core: 
     assert statuses == {200}
 
 
+@pytest.mark.parametrize(
+    "query", ["a&" * 100, "a=1&" * 100, "a=" + "%41" * 3000, "a" * 8193], ids=len
+)
+@pytest.mark.parametrize("path", ["/health/live", "/docs/start.js", ME, "/nothing-here"])
+def test_a_query_is_bounded_before_it_is_read(client: Client, path: str, query: str) -> None:
+    """The framework reads that of each request, with parameters or without."""
+    answer = client.request("GET", f"{path}?{query}")
+    assert (answer.status, answer.problem) == (400, "bad-request")
+    assert client.request("GET", f"/health/live?{query[:100]}").status == 200
+
+
+def test_cookies_are_not_read(client: Client) -> None:
+    """No route takes them; a browser may send those of its site's other applications."""
+    cookie = [("cookie", "; ".join(f"c{number}=1" for number in range(1000)))]
+    assert client.request("GET", "/health/live", headers=cookie).status == 200
+
+
 @pytest.mark.parametrize("name", sorted(ENDPOINTS))
 def test_every_route_reads_as_much_as_its_body_may_have(
     people: People, client: Client, core: Core, name: str

@@ -78,3 +78,26 @@ def test_who_leaves_is_not_called() -> None:
     assert not waiting.leave("a")
     assert waiting.next() == "b"
     assert not waiting.leave("b")
+
+
+def test_those_ahead_have_three_turns_of_four() -> None:
+    """And so can keep nobody waiting for ever; within each group the least use comes first."""
+    waiting = line(20, greedy=5)
+    for number in range(3):
+        waiting.join(f"behind {number}", "new")
+    for number in range(6):
+        waiting.join(f"ahead {number}", "greedy", ahead=True)
+    turns = [waiting.next() for _ in range(9)]
+    assert [each and each.partition(" ")[0] for each in turns] == [
+        *(["ahead"] * 3 + ["behind"]) * 2,
+        "behind",
+    ]
+
+
+def test_a_full_line_does_not_ask_who_is_ahead() -> None:
+    """Else greedy ones that are ahead would push all others out."""
+    waiting = line(2, greedy=5)
+    waiting.join("behind", "new")
+    waiting.join("ahead", "greedy", ahead=True)
+    assert waiting.join("late", "greedy", ahead=True) == "late"
+    assert waiting.join("newer", "new") == "ahead"

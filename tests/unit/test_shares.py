@@ -63,6 +63,32 @@ def test_a_newcomer_comes_before_a_crowd() -> None:
     play(story)
 
 
+def test_what_has_begun_comes_before_newcomers() -> None:
+    """Else requests that take several steps would never end while others begin."""
+
+    async def story() -> None:
+        share, seated = Share(1), list[str]()
+        first = Guest(share, "first", seated)
+        await settled()
+        crowd = [Guest(share, str(number), seated) for number in range(5)]
+
+        async def second_step() -> None:
+            async with share.place("greedy", ahead=True):
+                seated.append("second step")
+
+        step = asyncio.create_task(second_step())
+        await settled()
+        await first.leave()
+        await step
+        await settled()
+        assert seated[:2] == ["first", "second step"]
+        for guest in crowd:
+            guest.go.set()
+        await asyncio.gather(*(guest.task for guest in crowd))
+
+    play(story)
+
+
 @pytest.mark.parametrize("granted", [False, True])
 def test_a_place_of_one_who_gave_up_goes_to_the_next(granted: bool) -> None:
     """Cancelled while it waits, or in the moment in which its turn has come."""

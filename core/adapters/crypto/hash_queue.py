@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ class HashQueue:
         self._threads = ThreadPoolExecutor(
             concurrency, thread_name_prefix="hash", initializer=_be_less_urgent
         )
+        self._concurrency, self._at_work = concurrency, 0
         self._metrics = metrics
         self._lock = threading.Lock()
         self._use = RecentUse()
@@ -56,24 +58,26 @@ class HashQueue:
             displaced = self._line.join(future, caller, ahead=job.known)
             if displaced is not None:
                 del self._work[displaced]
+            begins = self._at_work < self._concurrency
+            self._at_work += begins
         future.add_done_callback(partial(self._ended, caller, time.monotonic()))
         if displaced is not None and displaced.set_running_or_notify_cancel():
             displaced.set_exception(Overloaded(retry_after=1))
-        self._threads.submit(self._compute_next)
+        if begins:
+            self._threads.submit(self._work_off)
         return future
 
-    def _compute_next(self) -> None:
-        with self._lock:
-            future = self._line.next()
-            work = self._work.pop(future) if future is not None else None
-        if future is None or work is None or not future.set_running_or_notify_cancel():
-            return
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  its waiter's to handle
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+    def _work_off(self) -> None:
+        """Computes until the line is empty."""
+        while True:
+            with self._lock:
+                future = self._line.next()
+                if future is None:
+                    self._at_work -= 1
+                    return
+                work = self._work.pop(future)
+            if future.set_running_or_notify_cancel():
+                _compute(future, work)
 
     def _ended(self, caller: str, came: float, future: Future[Any]) -> None:
         computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
@@ -86,7 +90,18 @@ class HashQueue:
         self._metrics.hashing_finished(computed=computed)
 
 
+def _compute(future: Future[Any], work: Callable[[], Any]) -> None:
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001  its waiter's to handle
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 def _be_less_urgent() -> None:
     if sys.platform == "linux":
         # Of this thread alone: Linux keeps a nice value for each (sched(7), "The nice value").
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        # A sandbox may forbid it, and then they are as urgent as the others.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

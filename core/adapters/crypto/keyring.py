@@ -78,8 +78,10 @@ class KeyRing:
             KeysUnread: keys have to be read first, without `may_read`.
         """
         now = self._clock.now()
-        if not may_read and self._would_read(kid, now):
-            raise KeysUnread
+        if not may_read:
+            if self._would_read(kid, now):
+                raise KeysUnread
+            return self._known(kid, now)
         key = self._current(now).keys.get(kid) or self._reread(now).keys.get(kid)
         return key if key is not None and _usable(key, now) else None
 
@@ -87,6 +89,13 @@ class KeyRing:
         """All keys that verifiers have to know, by kid."""
         now = self._clock.now()
         return [key for _, key in sorted(self._current(now).keys.items()) if _usable(key, now)]
+
+    def _known(self, kid: str, now: datetime) -> OpenedKey | None:
+        snapshot = self._snapshot
+        if snapshot.read_at is None:
+            raise Unavailable
+        key = snapshot.keys.get(kid)
+        return key if key is not None and _usable(key, now) else None
 
     def _would_read(self, kid: str, now: datetime) -> bool:
         snapshot = self._snapshot

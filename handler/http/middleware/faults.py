@@ -11,6 +11,9 @@ from handler.http.middleware.paths import path_fault
 from handler.http.problem_types import BAD_REQUEST, INTERNAL_ERROR, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem, http_response, problem_response
 
+# The framework reads the query of each request, before any route says what it takes.
+_LONGEST_QUERY = 8 * 1024
+_MOST_PARAMETERS = 64
 _CODED = "The body has a Content-Encoding; it has to come as it is."
 # RFC 7694 section 3, RFC 9110 section 15.5.16.
 _AS_IT_IS = {"accept-encoding": "identity"}
@@ -35,6 +38,8 @@ class Faults:
             started = True
             await send(message)
 
+        # No route takes them, and the framework would read them all the same.
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"cookie"]
         try:
             _judge(scope)
             await self._app(scope, receive, watch)
@@ -57,5 +62,8 @@ def _judge(scope: Scope) -> None:
     if not head.has_host and scope["http_version"] != "1.0":
         # RFC 9112 section 3.2; an http URI without a host is none (RFC 9110 section 4.2.1).
         raise HttpProblem(BAD_REQUEST, "The header host is missing or empty.")
+    query = scope["query_string"]
+    if len(query) > _LONGEST_QUERY or query.count(b"&") >= _MOST_PARAMETERS:
+        raise HttpProblem(BAD_REQUEST, "The query string is too long, or has too many parameters.")
     if head.coded:
         raise HttpProblem(UNSUPPORTED_MEDIA_TYPE, _CODED, headers=_AS_IT_IS)
