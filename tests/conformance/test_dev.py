@@ -259,7 +259,11 @@ def test_a_taken_port_is_told_before_anything_is_started(refusal: Refusal) -> No
     ],
 )
 def test_a_wrong_database_url_is_told(refusal: Refusal, url: str, expected: str) -> None:
-    assert expected in refusal.line(database_url=url.format(port=free_port()))
+    # Bound, and so nobody else's, and not listened on.
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        line = refusal.line(database_url=url.format(port=silent.getsockname()[1]))
+    assert expected in line
 
 
 def test_a_database_that_is_not_there_is_told(refusal: Refusal, superuser_url: str) -> None:
