@@ -92,7 +92,9 @@ def play(story: Callable[[], Awaitable[None]]) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  what it waits for has no event
+    ends = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < ends, "it waits"
         await asyncio.sleep(0.005)
 
 
