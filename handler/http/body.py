@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from core.errors import TooManyRequests
 from core.lazy import lazy
 from handler.http.auth import is_signed, know_caller
 from handler.http.context import Call
 from handler.http.exchange import exchange_of
-from handler.http.limits import count_address, limits_by_address
+from handler.http.limits import Limit, count_address, limits_by_address
 from handler.http.problem_types import BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem
 from handler.http.strict_json import malformed, parse_json
@@ -91,8 +92,7 @@ class JsonRoute(APIRoute):
                 call.exchange.share = call.shares.credentials
             if signed:
                 await know_caller(call)
-            for limit in limits:
-                await call.in_thread(count_address, call, limit)
+            await _count(call, limits, request, self.max_bytes)
             body = await _read(request, self.max_bytes)
             if waits and model is None:
                 # It takes its places itself, or needs none, as what tells of health.
@@ -136,6 +136,18 @@ class JsonRequest(Request):
         unknown = [name for name in value if name not in known]
         for name in unknown[MOST_FAULTS:]:
             del self._json[name]
+
+
+async def _count(call: Call, limits: Collection[Limit], request: Request, max_bytes: int) -> None:
+    """Raises TooManyRequests. A short body is taken then and not looked at: a client that is told
+    to wait keeps its connection."""
+    try:
+        for limit in limits:
+            await call.in_thread(count_address, call, limit)
+    except TooManyRequests:
+        if 0 < call.exchange.head.content_length <= max_bytes:
+            await _read(request, max_bytes)
+        raise
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
