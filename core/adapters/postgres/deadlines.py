@@ -1,4 +1,4 @@
-"""Deadlines on the client's side for every wait on a connection, connecting too (decision 11).
+"""Deadlines on the client's side for every wait, connecting too (docs/decisions/0012).
 
 libpq waits for good on a server that accepts bytes and never answers. psycopg2's wait callback
 replaces that wait by a poll with a deadline. The callback is process-wide, so it bounds

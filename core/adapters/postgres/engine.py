@@ -40,7 +40,7 @@ def driver_url(database_url: str) -> URL:
 def connect_args(
     *, connect_seconds: float, statement_seconds: float, application_name: str
 ) -> dict[str, Any]:
-    """What every connection is opened with; nothing that RDS Proxy refuses (decision 11)."""
+    """What connections are opened with; nothing that RDS Proxy refuses (docs/decisions/0012)."""
     return {
         "connection_factory": bounded(
             connect_seconds=connect_seconds, statement_seconds=statement_seconds

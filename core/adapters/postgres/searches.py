@@ -3,7 +3,7 @@
 An index of trigrams finds who may fit, and each of them has to be read. Where every trigram is
 common those are everybody. So a sample of the table tells first how many users have the rarest
 piece of what is searched for, and how many meet the other conditions: the rarer of the two leads to
-the candidates, and where both are common nothing is looked through (decision 20).
+the candidates, and where both are common nothing is looked through (docs/decisions/0020).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tables, which are Alembic's metadata too.
 
-Primary keys come from the application (UUIDv7, decision 13). A column that changes with each use
+Primary keys come from the application (UUIDv7). A column that changes with each use
 has no index, and its table has room in each page, so that the update stays in the page and touches
 no index (HOT). The last login is the exception: users are listed by it.
 """

@@ -3,7 +3,7 @@
 A list in the order of an index ends with the page, if enough of those that it passes fit. When few
 do, it may pass a million, and PostgreSQL, which takes them to be spread evenly, does not see it
 coming. So a page is looked for in a window of the order first, and then among all that fit, or, for
-a search, among so many who may fit (decision 20).
+a search, among so many who may fit (docs/decisions/0020).
 """
 
 from __future__ import annotations
