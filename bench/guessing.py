@@ -11,18 +11,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
-from bench.line import Answer
+from bench.line import Line, NoAnswer
 from tests.support.people import random_email
 
-_HEAD_END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 # A number of guesses that shares no factor with that of the addresses, so that all of them try.
 _UNKNOWN_EACH = 101
 _RANDOM_EACH, _RANDOM_FIRST = 20, 7
@@ -85,59 +83,23 @@ class Tally:
         return self.statuses.total()
 
 
-class Guesser(asyncio.Protocol):
-    """One connection: sends a request when the answer before has come."""
-
-    def __init__(self, requests: Iterator[bytes], tally: Tally) -> None:
-        self._requests = requests
-        self._tally = tally
-        self._received = b""
-        self._waiting = False
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("not a stream")
-        self._transport = transport
-        self._next()
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        end = self._received.find(_HEAD_END)
-        if end < 0:
-            return
-        head = self._received[: end + 2]
-        length = _LENGTH.search(head)
-        if length is None or len(self._received) < end + 4 + int(length[1]):
-            return
-        self._received = b""
-        self._tally.statuses[Answer(int(head[9:12]), head, b"").outcome] += 1
-        self._next()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._tally.lost += self._waiting
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def _next(self) -> None:
-        request = next(self._requests, None)
-        self._waiting = request is not None
-        if request is None:
-            self._transport.close()
-        else:
-            self._transport.write(request)
+async def guess(port: int, requests: Iterator[bytes], tally: Tally) -> None:
+    """Sends a request when the answer before has come."""
+    with closing(Line(port)) as line:
+        for request in requests:
+            try:
+                tally.statuses[(await line.ask(request)).outcome] += 1
+            except NoAnswer:
+                tally.lost += 1
 
 
 async def attack(port: int, plan: Plan) -> Tally:
     """Raises TimeoutError after the plan's seconds."""
     tally, requests = Tally(), plan.requests()
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(plan.seconds):
-        guessers = [
-            (await loop.create_connection(lambda: Guesser(requests, tally), "127.0.0.1", port))[1]
-            for _ in range(plan.connections)
-        ]
-        pending: set[asyncio.Future[None]] = {guesser.ended for guesser in guessers}
+    async with asyncio.timeout(plan.seconds), asyncio.TaskGroup() as guessers:
+        pending = {
+            guessers.create_task(guess(port, requests, tally)) for _ in range(plan.connections)
+        }
         while pending:
             _, pending = await asyncio.wait(pending, timeout=_TELL_SECONDS)
             print(json.dumps({"done": tally.done}), flush=True)

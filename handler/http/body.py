@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from core.errors import TooManyRequests
+from core.errors import TooManyRequests, Unavailable
 from core.lazy import lazy
 from handler.http.auth import is_signed, know_caller
 from handler.http.context import Call
 from handler.http.exchange import exchange_of
-from handler.http.limits import Limit, count_address, limits_by_address
+from handler.http.limits import count_address, limits_by_address
 from handler.http.problem_types import BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE
 from handler.http.problems import HttpProblem
 from handler.http.strict_json import malformed, parse_json
@@ -42,6 +42,9 @@ class RequestBody(BaseModel):
         """Nothing secret or personal gets into a traceback or a log."""
         return iter(())
 
+
+COME_LATER = (TooManyRequests, Unavailable)
+"""Refusals of an honest client too, which sends the same again."""
 
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 """A password or a token. What it must be like is the domain's to say."""
@@ -90,9 +93,14 @@ class JsonRoute(APIRoute):
             call = Call(request)
             if limits:
                 call.exchange.share = call.shares.credentials
-            if signed:
-                await know_caller(call)
-            await _count(call, limits, request, self.max_bytes)
+            try:
+                if signed:
+                    await know_caller(call)
+                for limit in limits:
+                    await call.in_thread(count_address, call, limit)
+            except COME_LATER:
+                await _skip(request, self.max_bytes)
+                raise
             body = await _read(request, self.max_bytes)
             if waits and model is None:
                 # It takes its places itself, or needs none, as what tells of health.
@@ -138,16 +146,10 @@ class JsonRequest(Request):
             del self._json[name]
 
 
-async def _count(call: Call, limits: Collection[Limit], request: Request, max_bytes: int) -> None:
-    """Raises TooManyRequests. A short body is taken then and not looked at: a client that is told
-    to wait keeps its connection."""
-    try:
-        for limit in limits:
-            await call.in_thread(count_address, call, limit)
-    except TooManyRequests:
-        if 0 < call.exchange.head.content_length <= max_bytes:
-            await _read(request, max_bytes)
-        raise
+async def _skip(request: Request, max_bytes: int) -> None:
+    """Takes a short body and does not look at it, so that the connection is kept."""
+    if 0 < exchange_of(request.scope).head.content_length <= max_bytes:
+        await _read(request, max_bytes)
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

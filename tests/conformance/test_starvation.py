@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 from core.bootstrap import Core, build_core
+from core.errors import DomainError, Overloaded, StorageUnavailable, TooManyRequests
 from core.ports.security import HashJob
 from handler.http import readiness
 from handler.http.app import Application, create_app
@@ -207,6 +208,39 @@ def test_reads_are_at_work_side_by_side_and_readiness_beside_them(
             # Those that waited for longer than a statement may are told so.
             assert (await each).status in {200, 503}
 
+    play(story)
+
+
+COME_LATER = [
+    TooManyRequests(retry_after=1, limit=1, window=1, policy="address"),
+    Overloaded(),
+    StorageUnavailable(),
+]
+
+
+@pytest.mark.parametrize("refused", COME_LATER, ids=lambda refused: refused.code)
+@pytest.mark.parametrize(("asked", "where"), [(_login, "count_address"), (_change, "know_caller")])
+def test_a_client_that_is_told_to_come_later_keeps_its_connection(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: Callable[[Service], tuple[str, str, dict[str, str]]],
+    where: str,
+    refused: DomainError,
+) -> None:
+    """Its body is taken, or the next request on the connection would be lost."""
+
+    def refuse(*_: object) -> None:
+        raise refused
+
+    async def story() -> None:
+        method, path, body = asked(service)
+        told = await service.ask(method, path, json.dumps(body).encode(), service.token)
+        assert told.status in {429, 503}
+        assert told.header("connection") is None
+        too_long = await service.ask(method, path, b" " * 17 * 1024, service.token)
+        assert (too_long.status, too_long.header("connection")) == (told.status, "close")
+
+    monkeypatch.setattr(f"handler.http.body.{where}", refuse)
     play(story)
 
 
