@@ -137,7 +137,9 @@ def measure(names: list[str], seconds: float) -> tuple[dict[str, Outcome], str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Loads the server, and asks as others would.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(LOADS))
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each load (20; at most 60)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="of each load (60, which is the most)"
+    )
     parser.add_argument("--judge", action="store_true", help="times too decide the exit status")
     parser.add_argument("--write", action="store_true", help=f"also write docs/{DOCUMENT.name}")
     parser.add_argument(

@@ -1,9 +1,13 @@
 """Whose turn it is, where more want a shared resource than it can serve.
 
-Callers are served in the order of how long they lately waited for it and had it, the least first,
-and not in the order in which they came. Who asks now and then comes before callers who press all
-the time, however many those are and however little each of them gets. The idea is that of the least
-attained service first policy in scheduling.
+Callers are served in the order of how much of it they lately had and how much of the time they were
+there for it, the least first, and not in the order in which they came. Who asks now and then comes
+before callers who press all the time, however many those are and however little each of them gets.
+The idea is that of the least attained service first policy in scheduling.
+
+Nobody is there for more than all of the time: the waits of a caller whose requests pile up do not
+add up, or each wait would make the next one longer. And a long wait makes up for use: an endless
+row of new callers does not keep out one who was here before.
 """
 
 from __future__ import annotations
@@ -19,23 +23,44 @@ T = TypeVar("T")
 HALF_LIFE = 4.0
 """Seconds after which half of what a caller had is forgotten."""
 
+_AGEING = 8.0
+"""Seconds of use that a second in the line makes up for."""
+
 _MOST_CALLERS = 10_000
 _TURNS = 4
 
 
 class RecentUse:
-    """Seconds in which each caller waited for a resource or had it, the older ones counting for
-    less.
+    """Seconds in which each caller was there for a resource, and those in which it had it, the
+    older ones counting for less.
 
     It remembers the last 10,000 callers. Not safe for threads.
 
     Args:
+        usual: seconds for which a caller usually has it.
         seconds: a monotonic clock.
     """
 
-    def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, usual: float, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._usual = usual
         self._seconds = seconds
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._there: dict[str, tuple[int, float]] = {}
+
+    def come(self, caller: str) -> None:
+        """Counts the usual seconds at once, or a caller's many requests would all come first."""
+        number, since = self._there.get(caller, (0, self._seconds()))
+        self._there[caller] = number + 1, since
+        self.add(caller, self._usual)
+
+    def go(self, caller: str) -> None:
+        """Counts the time instead, for one who came: that since it came, or since its last request
+        went, whichever was later."""
+        now = self._seconds()
+        number, since = self._there.pop(caller)
+        if number > 1:
+            self._there[caller] = number - 1, now
+        self.add(caller, now - since - self._usual)
 
     def add(self, caller: str, amount: float) -> None:
         """Counts `amount` seconds; a negative amount takes back what was counted too much."""
@@ -69,7 +94,7 @@ class FairLine(Generic[T]):
     def __init__(self, *, most: int, use: RecentUse) -> None:
         self._most = most
         self._use = use
-        self._waiting: dict[T, tuple[bool, str]] = {}
+        self._waiting: dict[T, tuple[bool, str, float]] = {}
         self._turns = 0
 
     def __len__(self) -> int:
@@ -82,7 +107,7 @@ class FairLine(Generic[T]):
             The item that has to leave when there is no room: that of the caller who had most, which
             may be the new one.
         """
-        self._waiting[item] = (not ahead, caller)
+        self._waiting[item] = (not ahead, caller, self._use.now())
         if len(self._waiting) <= self._most:
             return None
         # Of equals the last one.
@@ -108,8 +133,9 @@ class FairLine(Generic[T]):
         # All at one moment, or the one who is looked at last would have less than an equal.
         moment = self._use.now()
 
-        def had(item: T) -> tuple[bool, float]:
-            behind, caller = self._waiting[item]
-            return behind and not by_use_alone, self._use.at(moment, caller)
+        def standing(item: T) -> tuple[bool, float]:
+            behind, caller, came = self._waiting[item]
+            had = self._use.at(moment, caller) - _AGEING * (moment - came)
+            return behind and not by_use_alone, had
 
-        return had
+        return standing

@@ -91,6 +91,10 @@ class JsonRoute(APIRoute):
         async def strict(request: Request) -> Response:
             request = JsonRequest(request.scope, request.receive)
             call = Call(request)
+            with call.attended():
+                return await attend(request, call)
+
+        async def attend(request: JsonRequest, call: Call) -> Response:
             if limits:
                 call.exchange.share = call.shares.credentials
             try:
@@ -107,12 +111,7 @@ class JsonRoute(APIRoute):
                 return await handle(request)
             async with call.place():
                 if model is not None:
-                    _check_media_type(request.headers.get("content-type", ""), allowed)
-                    if not body:
-                        raise malformed("The body is empty.")
-                    # Here, because FastAPI makes one error of all that it meets while it parses.
-                    await request.json()
-                    request.forget_surplus(model)
+                    await _parse(request, body, model, allowed)
                 if not waits:
                     return await handle(request)
             return await handle(request)
@@ -159,6 +158,17 @@ async def _read(request: Request, max_bytes: int) -> bytes:
         return await request.body()
     except ClientDisconnect:
         raise HttpProblem(BAD_REQUEST, "The body ended too early.") from None
+
+
+async def _parse(
+    request: JsonRequest, body: bytes, model: type[RequestBody], allowed: Collection[str]
+) -> None:
+    _check_media_type(request.headers.get("content-type", ""), allowed)
+    if not body:
+        raise malformed("The body is empty.")
+    # Here, because FastAPI makes one error of all that it meets while it parses.
+    await request.json()
+    request.forget_surplus(model)
 
 
 def _check_media_type(content_type: str, allowed: Collection[str]) -> None:

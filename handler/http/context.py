@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from core.domain.requests import Idempotency, RequestContext
 from core.lazy import lazy
 from handler.http.client_address import address_bucket, scope_client_address
 from handler.http.exchange import exchange_of
-from handler.http.shares import Shares
+from handler.http.shares import Share, Shares
 
 if TYPE_CHECKING:
     from core.bootstrap import Core
@@ -49,15 +49,31 @@ class Call:
         claims = self.exchange.claims
         return f"user:{claims.subject}" if claims else address_bucket(self.address)
 
+    @property
+    def _share(self) -> Share:
+        return self.exchange.share or self.shares.others
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Counts the time of the block for the caller, if a place is asked for within."""
+        try:
+            yield
+        finally:
+            if self.exchange.attended is not None:
+                self._share.use.go(self.exchange.attended)
+
     def place(self) -> AbstractAsyncContextManager[None]:
-        """A place among the requests at work. Raises Overloaded.
+        """A place among the requests at work, for within `attended`. Raises Overloaded.
 
         What has begun comes before what has not: else each request would queue again behind all
         newcomers, and none would end.
         """
         exchange = self.exchange
-        ahead, exchange.begun = exchange.begun, True
-        return (exchange.share or self.shares.others).place(self.caller, ahead=ahead)
+        begun = exchange.attended is not None
+        if exchange.attended is None:
+            exchange.attended = self.caller
+            self._share.use.come(exchange.attended)
+        return self._share.place(exchange.attended, ahead=begun)
 
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `function` returns, called in a thread with a place of its own."""

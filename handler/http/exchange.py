@@ -130,8 +130,8 @@ class Exchange:
     `headers` are added to the answer, whoever writes it. `body_pending` holds until the last byte
     of the request's body was received, `body_awaited` while the application waits for some of it;
     more than `body_limit` bytes are refused. `claims` are those of a genuine token, `principal` is
-    who was found for them. `share` is where it has its place while it is at work, `begun`
-    that it had one or waits for it.
+    who was found for them. `share` is where it has its place while it is at work,
+    `attended` the caller whose place it is, once one was asked for.
     """
 
     head: Head
@@ -145,7 +145,7 @@ class Exchange:
     claims: AccessClaims | None = None
     principal: Principal | None = None
     share: Share | None = None
-    begun: bool = False
+    attended: str | None = None
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

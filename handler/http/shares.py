@@ -22,12 +22,13 @@ class Share:
 
     Args:
         places: how many are at work at once.
+        use: what the callers had, here and elsewhere.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, use: RecentUse) -> None:
         self._free = places
-        self._use = RecentUse()
-        self._line: FairLine[asyncio.Future[None]] = FairLine(most=LONGEST_LINE, use=self._use)
+        self.use = use
+        self._line: FairLine[asyncio.Future[None]] = FairLine(most=LONGEST_LINE, use=use)
 
     @property
     def waiting(self) -> int:
@@ -41,19 +42,15 @@ class Share:
         Raises:
             Overloaded: too many wait, and the others had less.
         """
-        came = time.monotonic()
-        # Some of it at once, or a caller's many requests would all come first.
-        self._use.add(caller, _USUAL_SECONDS)
         if self._free:
             self._free -= 1
         else:
             await self._turn(caller, ahead=ahead)
+        began = time.monotonic()
         try:
             yield
         finally:
-            # The wait too: who presses all the time comes after who asks now and then, though each
-            # of a crowd that presses gets little. But not that of who never had a turn.
-            self._use.add(caller, time.monotonic() - came - _USUAL_SECONDS)
+            self.use.add(caller, time.monotonic() - began)
             self._pass_on()
 
     async def _turn(self, caller: str, *, ahead: bool) -> None:
@@ -65,7 +62,6 @@ class Share:
             await turn
         except BaseException:
             self._line.leave(turn)
-            self._use.add(caller, -_USUAL_SECONDS)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on()
             raise
@@ -98,10 +94,11 @@ class Shares:
     def of(cls, connections: int) -> Shares:
         """The shares of a pool; where it has less than four connections they overlap."""
         credentials, others = max(1, connections // 3), max(1, (connections + 1) // 3)
+        use = RecentUse(usual=_USUAL_SECONDS)
         return cls(
-            credentials=Share(credentials),
-            searches=Share(max(1, connections - credentials - others - 1)),
-            others=Share(others),
+            credentials=Share(credentials, use),
+            searches=Share(max(1, connections - credentials - others - 1), use),
+            others=Share(others, use),
             key_reads=asyncio.Semaphore(1),
         )
 

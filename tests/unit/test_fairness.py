@@ -19,7 +19,7 @@ class Seconds:
 def test_use_halves_with_time_and_never_gets_below_nothing() -> None:
     """A caller who was greedy an hour ago is like any other."""
     clock = Seconds()
-    use = RecentUse(seconds=clock)
+    use = RecentUse(usual=0.1, seconds=clock)
     assert use.of("a") == 0
     use.add("a", 8)
     clock.now += HALF_LIFE
@@ -35,14 +35,33 @@ def test_use_halves_with_time_and_never_gets_below_nothing() -> None:
 
 def test_only_the_latest_callers_are_remembered() -> None:
     """A sweep over many addresses takes bounded memory."""
-    use = RecentUse(seconds=Seconds())
+    use = RecentUse(usual=0.1, seconds=Seconds())
     for number in range(10_001):
         use.add(str(number), 1)
     assert [use.of(str(number)) for number in (0, 1, 10_000)] == [0, 1, 1]
 
 
+def test_nobody_is_there_for_more_than_all_of_the_time() -> None:
+    """The waits of requests that pile up do not add up: with them each would make the next one
+    longer."""
+    clock = Seconds()
+    use = RecentUse(usual=0.01, seconds=clock)
+    for caller in ("one", *["many"] * 20):
+        use.come(caller)
+    assert (use.of("one"), use.of("many")) == pytest.approx((0.01, 0.2))
+    clock.now += 0.5
+    for _ in range(10):
+        use.go("many")
+    clock.now += 0.5
+    for caller in ("one", *["many"] * 10):
+        use.go(caller)
+    # What is older than half a second counts for a little less.
+    assert use.of("one") == pytest.approx(1, abs=0.05)
+    assert use.of("many") == pytest.approx(1, abs=0.2)
+
+
 def line(most: int, **had: float) -> FairLine[str]:
-    use = RecentUse(seconds=Seconds())
+    use = RecentUse(usual=0.1, seconds=Seconds())
     for caller, amount in had.items():
         use.add(caller, amount)
     return FairLine(most=most, use=use)
@@ -101,3 +120,54 @@ def test_a_full_line_does_not_ask_who_is_ahead() -> None:
     waiting.join("ahead", "greedy", ahead=True)
     assert waiting.join("late", "greedy", ahead=True) == "late"
     assert waiting.join("newer", "new") == "ahead"
+
+
+def test_an_endless_row_of_newcomers_keeps_nobody_out() -> None:
+    """A wait makes up for what the caller had before."""
+    clock = Seconds()
+    use = RecentUse(usual=0.001, seconds=clock)
+    use.add("regular", 4)
+    waiting: FairLine[str] = FairLine(most=100, use=use)
+    waiting.join("regular", "regular")
+    for number in range(1000):
+        waiting.join(str(number), str(number))
+        clock.now += 0.001
+        if waiting.next() == "regular":
+            break
+    else:
+        pytest.fail("it waits")
+    assert 0.25 < clock.now - 1000 < 0.5
+
+
+def test_who_asks_now_and_then_waits_little_when_a_crowd_begins_to_press() -> None:
+    """Ten times a second, among thirty callers who had nothing before and never pause: one place
+    that each has for a millisecond, for a minute."""
+    clock = Seconds()
+    use = RecentUse(usual=0.001, seconds=clock)
+    waiting: FairLine[tuple[str, float]] = FairLine(most=1000, use=use)
+
+    def ask(caller: str) -> None:
+        use.come(caller)
+        waiting.join((caller, clock.now), caller)
+
+    waits: list[float] = []
+    for millisecond in range(60_000):
+        if millisecond % 100 == 0:
+            ask("honest")
+        if millisecond == 10_000:
+            for number in range(30):
+                ask(f"crowd {number}")
+        clock.now += 0.001
+        served = waiting.next()
+        if served is None:
+            continue
+        caller, came = served
+        use.add(caller, 0.001)
+        use.go(caller)
+        if caller == "honest":
+            waits.append(clock.now - came)
+        else:
+            ask(caller)
+    assert len(waits) == 600
+    assert max(waits) < 0.1
+    assert sum(waits) / len(waits) < 0.01

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from core.domain.fairness import RecentUse
 from core.errors import Overloaded
 from handler.http.shares import LONGEST_LINE, Share, Shares
 
@@ -20,6 +21,10 @@ def play(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
+def share_of_one() -> Share:
+    return Share(1, RecentUse(usual=0.005))
+
+
 class Guest:
     """Takes a place and keeps it until it is told to go."""
 
@@ -28,9 +33,13 @@ class Guest:
         self.task = asyncio.create_task(self._stay(share, caller, seated))
 
     async def _stay(self, share: Share, caller: str, seated: list[str]) -> None:
-        async with share.place(caller):
-            seated.append(caller)
-            await self.go.wait()
+        share.use.come(caller)
+        try:
+            async with share.place(caller):
+                seated.append(caller)
+                await self.go.wait()
+        finally:
+            share.use.go(caller)
 
     async def leave(self) -> None:
         self.go.set()
@@ -46,7 +55,7 @@ def test_a_newcomer_comes_before_a_crowd() -> None:
     """Thirty requests of one caller wait, and another one asks once."""
 
     async def story() -> None:
-        share, seated = Share(1), list[str]()
+        share, seated = share_of_one(), list[str]()
         first = Guest(share, "crowd", seated)
         crowd = [Guest(share, "crowd", seated) for _ in range(30)]
         await settled()
@@ -67,7 +76,7 @@ def test_what_has_begun_comes_before_newcomers() -> None:
     """Else requests that take several steps would never end while others begin."""
 
     async def story() -> None:
-        share, seated = Share(1), list[str]()
+        share, seated = share_of_one(), list[str]()
         first = Guest(share, "first", seated)
         await settled()
         crowd = [Guest(share, str(number), seated) for number in range(5)]
@@ -94,7 +103,7 @@ def test_a_place_of_one_who_gave_up_goes_to_the_next(granted: bool) -> None:
     """Cancelled while it waits, or in the moment in which its turn has come."""
 
     async def story() -> None:
-        share, seated = Share(1), list[str]()
+        share, seated = share_of_one(), list[str]()
         first = Guest(share, "a", seated)
         await settled()
         gone = Guest(share, "b", seated)
@@ -124,7 +133,7 @@ def test_a_line_that_is_full_refuses_the_greediest() -> None:
     """Memory and waits stay bounded, and whoever had little is let in nevertheless."""
 
     async def story() -> None:
-        share, seated = Share(1), list[str]()
+        share, seated = share_of_one(), list[str]()
         first = Guest(share, "crowd", seated)
         crowd = [Guest(share, "crowd", seated) for _ in range(LONGEST_LINE)]
         await settled()
@@ -153,11 +162,12 @@ def test_shares_leave_a_connection_for_readiness(pool: int, places: list[int]) -
 
     async def story() -> None:
         shares = Shares.of(pool)
-        for share, number_of_places in zip(shares.by_name().values(), places, strict=True):
+        for (name, share), most in zip(shares.by_name().items(), places, strict=True):
             seated: list[str] = []
-            guests = [Guest(share, str(number), seated) for number in range(pool + 1)]
+            # Of equals the first one comes first.
+            guests = [Guest(share, f"{name} {number}", seated) for number in range(pool + 1)]
             await settled()
-            assert len(seated) == number_of_places
+            assert len(seated) == most
             for guest in guests:
                 await guest.leave()
         assert sum(places) < max(pool, 4)

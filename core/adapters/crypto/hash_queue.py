@@ -42,9 +42,10 @@ class HashQueue:
         self._concurrency, self._at_work = concurrency, 0
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._use = RecentUse()
+        self._use = RecentUse(usual=_USUAL_SECONDS)
         self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
         self._work: dict[Future[Any], Callable[[], Any]] = {}
+        self._began: dict[Future[Any], float] = {}
 
     def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
         """Queues `job`; the future raises Overloaded when there was no room for it."""
@@ -52,15 +53,14 @@ class HashQueue:
         # First, or it could be seen at work before it was counted.
         self._metrics.hashing_started()
         with self._lock:
-            # Some of it at once, or a caller's many jobs would all come first.
-            self._use.add(caller, _USUAL_SECONDS)
+            self._use.come(caller)
             self._work[future] = job.work
             displaced = self._line.join(future, caller, ahead=job.known)
             if displaced is not None:
                 del self._work[displaced]
             begins = self._at_work < self._concurrency
             self._at_work += begins
-        future.add_done_callback(partial(self._ended, caller, time.monotonic()))
+        future.add_done_callback(partial(self._ended, caller))
         if displaced is not None and displaced.set_running_or_notify_cancel():
             displaced.set_exception(Overloaded(retry_after=1))
         if begins:
@@ -76,15 +76,17 @@ class HashQueue:
                     self._at_work -= 1
                     return
                 work = self._work.pop(future)
+                self._began[future] = time.monotonic()
             if future.set_running_or_notify_cancel():
                 _compute(future, work)
 
-    def _ended(self, caller: str, came: float, future: Future[Any]) -> None:
+    def _ended(self, caller: str, future: Future[Any]) -> None:
         computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
         with self._lock:
-            # The wait too, but not that of who never had a turn (see Share).
-            had = time.monotonic() - came if computed else 0.0
-            self._use.add(caller, had - _USUAL_SECONDS)
+            began = self._began.pop(future, None)
+            if began is not None:
+                self._use.add(caller, time.monotonic() - began)
+            self._use.go(caller)
             if self._line.leave(future):
                 del self._work[future]
         self._metrics.hashing_finished(computed=computed)
