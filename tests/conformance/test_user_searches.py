@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from core.bootstrap import build_core
+from core.bootstrap import Core, build_core
 from core.config import Settings
 from core.domain.user import UserStatus
 from handler.http.app import create_app
+from handler.local.postgres import APPLICATION, OWNER, SUPERUSER, LocalPostgres
+from migrations.runner import upgrade
 from tests.support.clients import Answer, Client, LambdaClient
 from tests.support.people import Person
 from tests.support.server import ServerProcess
@@ -26,13 +28,33 @@ ORDERS = [*SORTS, *(f"-{name}" for name in SORTS)]
 NOBODY = "@example.com@"
 # The first window has one user, the second ten; more than twice 20 are in the database.
 ROWS = 20
+DATABASE = "searches"
 ASKING = [listed, searched]
 
 
 @pytest.fixture(scope="module")
-def bounded(environment: dict[str, str]) -> dict[str, str]:
+def superuser_url(postgres: LocalPostgres) -> Iterator[str]:
+    """Of a database for this module alone: how many users have which letters decides here."""
+    postgres.create_database(DATABASE)
+    upgrade(postgres.url(role=OWNER, database=DATABASE))
+    yield postgres.url(role=SUPERUSER, database=DATABASE)
+    postgres.drop_database(DATABASE)
+
+
+@pytest.fixture(scope="module")
+def bounded(
+    postgres: LocalPostgres, superuser_url: str, environment: dict[str, str]
+) -> dict[str, str]:
     """Settings of a service whose searches may look at few users."""
-    return {**environment, "SEARCH_ROWS": str(ROWS)}
+    url = postgres.url(role=APPLICATION, database=DATABASE)
+    return {**environment, "DATABASE_URL": url, "SEARCH_ROWS": str(ROWS)}
+
+
+@pytest.fixture(scope="module")
+def core(bounded: dict[str, str]) -> Iterator[Core]:
+    built = build_core(Settings.from_environ(bounded))
+    yield built
+    built.close()
 
 
 @pytest.fixture(scope="module")
