@@ -16,9 +16,9 @@ import pytest
 from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
-from migrations.runner import upgrade
 from tests.support.canaries import Canaries, attempts
 from tests.support.clients import Client, random_address
+from tests.support.databases import migrated
 from tests.support.log_lines import parsed
 from tests.support.mailbox import Mailbox
 from tests.support.people import LoggedIn, People
@@ -37,12 +37,10 @@ def environment(
     postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path
 ) -> Iterator[dict[str, str]]:
     """Of a deployment of its own, which logs all that it would ever log, and limits nobody."""
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role="user_api_owner", database=DATABASE))
     url = postgres.url(role="user_api", database=DATABASE)
     mails = f"directory://{tmp_path / 'mail'}"
-    yield {**environment, "DATABASE_URL": url, "MAIL_URL": mails, "LOG_LEVEL": "DEBUG"}
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        yield {**environment, "DATABASE_URL": url, "MAIL_URL": mails, "LOG_LEVEL": "DEBUG"}
 
 
 @dataclass

@@ -17,7 +17,7 @@ from core.config import Settings
 from core.domain.requests import RequestContext
 from handler import cli
 from handler.local.postgres import LocalPostgres
-from migrations.runner import upgrade
+from tests.support.databases import migrated
 
 DATABASE = "commands"
 EMPTY = "commands_empty"
@@ -34,10 +34,8 @@ def urls(postgres: LocalPostgres, database: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def migrated_database(postgres: LocalPostgres) -> Iterator[str]:
-    postgres.create_database(DATABASE)
-    upgrade(urls(postgres, DATABASE)["MIGRATION_DATABASE_URL"])
-    yield DATABASE
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        yield DATABASE
 
 
 @pytest.fixture(autouse=True)

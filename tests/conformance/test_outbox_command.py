@@ -17,7 +17,7 @@ from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
 from handler.worker import run_job
-from migrations.runner import upgrade
+from tests.support.databases import migrated
 from tests.support.people import PASSWORD, random_email
 from tests.support.processes import Command, run_command
 from tests.support.smtp_relay import converse, scripted_relay, smtp_relay
@@ -49,8 +49,6 @@ class Place:
 
 @pytest.fixture
 def place(postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path) -> Iterator[Place]:
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role="user_api_owner", database=DATABASE))
     settings = {
         **environment,
         "DATABASE_URL": postgres.url(role="user_api", database=DATABASE),
@@ -58,9 +56,11 @@ def place(postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path) 
         "MAIL_TIMEOUT": "1",
         "WORKER_POLL_INTERVAL": "0.1",
     }
-    with closing(build_core(Settings.from_environ(settings))) as core:
+    with (
+        migrated(postgres, DATABASE),
+        closing(build_core(Settings.from_environ(settings))) as core,
+    ):
         yield Place(core, settings, postgres.url(role="postgres", database=DATABASE), tmp_path)
-    postgres.drop_database(DATABASE)
 
 
 def test_parked_mails_are_listed_and_sent_after_all(place: Place) -> None:

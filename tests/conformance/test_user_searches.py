@@ -15,9 +15,9 @@ from core.bootstrap import Core, build_core
 from core.config import Settings
 from core.domain.user import UserStatus
 from handler.http.app import create_app
-from handler.local.postgres import APPLICATION, OWNER, SUPERUSER, LocalPostgres
-from migrations.runner import upgrade
+from handler.local.postgres import APPLICATION, SUPERUSER, LocalPostgres
 from tests.support.clients import Answer, Client, LambdaClient
+from tests.support.databases import migrated
 from tests.support.people import Person
 from tests.support.server import ServerProcess
 from tests.support.staff import Staff
@@ -35,10 +35,8 @@ ASKING = [listed, searched]
 @pytest.fixture(scope="module")
 def superuser_url(postgres: LocalPostgres) -> Iterator[str]:
     """Of a database for this module alone: how many users have which letters decides here."""
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role=OWNER, database=DATABASE))
-    yield postgres.url(role=SUPERUSER, database=DATABASE)
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        yield postgres.url(role=SUPERUSER, database=DATABASE)
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from core.config import Settings
 from core.ports.messaging import Mail, MailFailed
 from core.services.deliveries import ATTEMPTS, Deliveries, delay_after
 from handler.local.postgres import LocalPostgres
-from migrations.runner import upgrade
 from tests.support.clock import FixedClock
+from tests.support.databases import migrated
 from tests.support.environment import service_environment
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import CONTEXT, IDS, query
@@ -51,13 +51,11 @@ class Relay:
 @pytest.fixture(scope="module")
 def own_core(postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     """On a database that no other test delivers from."""
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role="user_api_owner", database=DATABASE))
     url = postgres.url(role="user_api", database=DATABASE)
-    core = build_core(Settings.from_environ(service_environment(url, Path("/nowhere"))))
-    yield core
-    core.close()
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        core = build_core(Settings.from_environ(service_environment(url, Path("/nowhere"))))
+        yield core
+        core.close()
 
 
 @dataclass

@@ -21,8 +21,8 @@ from core.services.suppressions import Suppressions
 from handler.aws.mail_events import MailEvents, UnreadableEvent, refusals
 from handler.local.postgres import LocalPostgres
 from handler.worker import run_job
-from migrations.runner import upgrade
 from tests.support.aws import REGION, aws_secrets
+from tests.support.databases import migrated
 from tests.support.environment import service_environment
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import CONTEXT, query
@@ -113,10 +113,8 @@ class Post:
 
 @pytest.fixture(scope="module")
 def database(postgres: LocalPostgres) -> Iterator[LocalPostgres]:
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role="user_api_owner", database=DATABASE))
-    yield postgres
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        yield postgres
 
 
 @pytest.fixture(scope="module")

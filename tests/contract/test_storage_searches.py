@@ -15,9 +15,9 @@ from core.domain.directory import UserQuery, UserSort
 from core.domain.user import User, UserStatus
 from core.errors import SearchTooBroad
 from core.ports.account_stores import Effort
-from handler.local.postgres import APPLICATION, OWNER, LocalPostgres
-from migrations.runner import upgrade
+from handler.local.postgres import APPLICATION, LocalPostgres
 from tests.support.crowd import expected, gather, ids_of, walk
+from tests.support.databases import migrated
 from tests.support.storage import Opened, RecordedMetrics, insert_user, opened
 
 ORDERS = [(sort, descending) for sort in UserSort for descending in (False, True)]
@@ -32,14 +32,12 @@ _ERAS = (datetime(1980, 1, 1, tzinfo=UTC) + timedelta(days=number) for number in
 @pytest.fixture(scope="module")
 def own_url(postgres: LocalPostgres) -> Iterator[str]:
     """Of a database in which 141 users are, every second one called Ann."""
-    postgres.create_database(DATABASE)
-    upgrade(postgres.url(role=OWNER, database=DATABASE))
     url = postgres.url(role=APPLICATION, database=DATABASE)
-    with opened(url) as own:
-        gather(own.storage, size=140, begin=next(_ERAS))
-        insert_user(own.storage, created_at=next(_ERAS), status=UserStatus.DEACTIVATED)
-    yield url
-    postgres.drop_database(DATABASE)
+    with migrated(postgres, DATABASE):
+        with opened(url) as own:
+            gather(own.storage, size=140, begin=next(_ERAS))
+            insert_user(own.storage, created_at=next(_ERAS), status=UserStatus.DEACTIVATED)
+        yield url
 
 
 @pytest.fixture
