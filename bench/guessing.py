@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from bench.line import Line, NoAnswer
+from bench.load_mixes import login
 from tests.support.people import random_email
 
 # A number of guesses that shares no factor with that of the addresses, so that all of them try.
@@ -55,12 +56,11 @@ class Plan:
         for number in range(self.guesses):
             address = number // self.in_a_row % self.addresses
             who = self._guessed_at(number)
-            body = json.dumps({"identifier": who, "password": f"guess number {number:08}"})
-            yield (
-                "POST /v1/auth/login HTTP/1.1\r\nhost: localhost\r\n"
-                f"x-forwarded-for: 10.66.{address // 250}.{address % 250 + 1}\r\n"
-                f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}"
-            ).encode()
+            yield login(
+                who,
+                f"guess number {number:08}",
+                f"10.66.{address // 250}.{address % 250 + 1}",
+            )
 
     def _guessed_at(self, number: int) -> str:
         if number % _RANDOM_EACH == _RANDOM_FIRST:

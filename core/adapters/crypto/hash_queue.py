@@ -45,7 +45,6 @@ class HashQueue:
         self._use = RecentUse(usual=_USUAL_SECONDS)
         self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
         self._work: dict[Future[Any], Callable[[], Any]] = {}
-        self._began: dict[Future[Any], float] = {}
 
     def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
         """Queues `job`; the future raises Overloaded when there was no room for it."""
@@ -54,7 +53,7 @@ class HashQueue:
         self._metrics.hashing_started()
         with self._lock:
             self._use.come(caller)
-            self._work[future] = job.work
+            self._work[future] = partial(self._counted, caller, job.work)
             displaced = self._line.join(future, caller, ahead=job.known)
             if displaced is not None:
                 del self._work[displaced]
@@ -76,16 +75,20 @@ class HashQueue:
                     self._at_work -= 1
                     return
                 work = self._work.pop(future)
-                self._began[future] = time.monotonic()
             if future.set_running_or_notify_cancel():
                 _compute(future, work)
+
+    def _counted(self, caller: str, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._use.add(caller, time.monotonic() - began)
 
     def _ended(self, caller: str, future: Future[Any]) -> None:
         computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
         with self._lock:
-            began = self._began.pop(future, None)
-            if began is not None:
-                self._use.add(caller, time.monotonic() - began)
             self._use.go(caller)
             if self._line.leave(future):
                 del self._work[future]
