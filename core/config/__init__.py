@@ -202,10 +202,20 @@ class Settings(FetchedSettings):
         15,
     )
     argon2_memory_kib: int = setting(
-        "ARGON2_MEMORY_KIB", values.integer(7168, 1048576), "memory of one hash", 19456
+        "ARGON2_MEMORY_KIB",
+        values.integer(7168, 1048576),
+        "memory of one hash; production refuses less than OWASP's pairs of memory and passes",
+        19456,
     )
     argon2_iterations: int = setting(
         "ARGON2_ITERATIONS", values.integer(1, 20), "passes of one hash", 2
+    )
+    login_refusal_time: float = setting(
+        "LOGIN_REFUSAL_TIME",
+        values.seconds(0, 2),
+        "seconds that a refused login takes at least: more than two of the dearest stored hashes",
+        0.3,
+        unsafe=lambda least: None if least else "must not be 0",
     )
     hash_concurrency: int = setting(
         "HASH_CONCURRENCY", values.integer(1, 64), "hashes at once; more wait", os.cpu_count() or 1
@@ -347,7 +357,15 @@ class Settings(FetchedSettings):
             reason = unsafe(getattr(self, item.name)) if unsafe else None
             if reason:
                 found.append((item, reason))
+            if item.name == "argon2_memory_kib" and (weak := self.weak_hash()):
+                found.append((item, weak))
         return found
+
+    def weak_hash(self) -> str | None:
+        """Why stored passwords would be protected too little."""
+        return values.weak_hash(
+            memory_kib=self.argon2_memory_kib, iterations=self.argon2_iterations
+        )
 
 
 def env_name(item: Field[Any]) -> str:

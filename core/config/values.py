@@ -202,6 +202,17 @@ def unencrypted_redis(url: str) -> str | None:
     return None if address.tls or address.loopback else "must be rediss"
 
 
+_OWASP = ((1, 47104), (2, 19456), (3, 12288), (4, 9216), (5, 7168))
+"""Passes and KiB of equal strength: OWASP Password Storage Cheat Sheet, Argon2id with p=1."""
+
+
+def weak_hash(*, memory_kib: int, iterations: int) -> str | None:
+    """Why these costs of Argon2id protect too little."""
+    if any(iterations >= passes and memory_kib >= memory for passes, memory in _OWASP):
+        return None
+    return "with ARGON2_ITERATIONS is weaker than OWASP's minimum, such as 19456 and 2 passes"
+
+
 def development_key(key: bytes) -> str | None:
     """Why this key protects nothing."""
     if key == base64.b64decode(DEVELOPMENT_SECRET_KEY):

@@ -20,7 +20,7 @@ class KeysUnread(Exception):
 
 @dataclass(frozen=True)
 class PasswordCheck:
-    """`rehash` is True when the hash was made with other parameters than today's."""
+    """`rehash` is True when a hash of today's parameters would be stronger."""
 
     matches: bool
     rehash: bool

@@ -6,7 +6,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +13,10 @@ import pytest
 from core.bootstrap import Core, build_core
 from core.config import Settings
 from core.domain.user import UserStatus
-from handler.http.app import create_app
 from handler.local.postgres import APPLICATION, SUPERUSER, LocalPostgres
 from tests.support.clients import Answer, Client, LambdaClient
 from tests.support.databases import migrated
+from tests.support.functions import function_with
 from tests.support.people import Person
 from tests.support.server import ServerProcess
 from tests.support.staff import Staff
@@ -65,15 +64,8 @@ def process(bounded: dict[str, str]) -> Iterator[ServerProcess]:
 def function(
     bounded: dict[str, str], lambda_client: LambdaClient
 ) -> Iterator[Callable[..., object]]:
-    from handler.aws_lambda import LambdaFunction
-
-    core = build_core(replace(Settings.from_environ(bounded), database_pool_size=1))
-    function = LambdaFunction(core, create_app(core))
-    yield function.handle
-    # The shared handler puts its own event loop in the place of this one.
-    lambda_client.request("GET", "/health")
-    function.close()
-    core.close()
+    with function_with(bounded, lambda_client) as handle:
+        yield handle
 
 
 @pytest.fixture(params=["asgi", "lambda"])

@@ -22,6 +22,7 @@ def service_environment(database_url: str, mail_folder: Path) -> dict[str, str]:
         "CORS_ALLOWED_ORIGINS": "https://app.example.com",
         # The suites log in far more often than people do, and mean other things by it.
         "HASH_QUEUE_TIMEOUT": "10",
+        "LOGIN_REFUSAL_TIME": "0",
         "REQUEST_TIMEOUT": "20",
         "LIMIT_CHANGES_PER_MINUTE": "100000",
         # Fewer requests until a site of IPv6 is over its limit.

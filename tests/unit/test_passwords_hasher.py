@@ -171,6 +171,28 @@ def test_a_hash_with_other_parameters_asks_to_be_renewed() -> None:
     assert low.verify(other_kind.hash(PASSWORD), PASSWORD).rehash
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "renewed"),
+    [
+        ((64, 2), (64, 1), False),
+        ((128, 1), (64, 1), False),
+        ((128, 1), (64, 2), False),
+        ((64, 2), (128, 1), True),
+        ((64, 2), (64, 3), True),
+        ((128, 2), (64, 5), True),
+        ((64, 5), (128, 2), False),
+    ],
+)
+def test_no_hash_is_replaced_by_a_weaker_one(
+    before: tuple[int, int], now: tuple[int, int], renewed: bool
+) -> None:
+    """By memory times passes, and of equals by memory, which attackers pay most for."""
+    older, newer = (
+        hasher(memory_kib=memory, iterations=passes) for memory, passes in (before, now)
+    )
+    assert newer.verify(older.hash(PASSWORD), PASSWORD).rehash is renewed
+
+
 class Slot:
     """Keeps a hasher busy until it is told to stop."""
 

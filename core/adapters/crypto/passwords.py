@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 
 from core.adapters.crypto.hash_queue import HashQueue
 from core.ports.runtime import Metrics
@@ -64,13 +65,21 @@ class Argon2Hasher:
 
         def check() -> PasswordCheck:
             matches = self._matches(stored, _encode(password))
-            rehash = matches and self._argon2.check_needs_rehash(stored)
+            rehash = matches and self._is_stronger_than(stored)
             return PasswordCheck(matches=matches, rehash=rehash)
 
         return HashJob(check)
 
     def submit(self, job: HashJob[T], *, caller: str) -> Future[T]:
         return self._queue.submit(job, caller=caller)
+
+    def _is_stronger_than(self, stored: str) -> bool:
+        """Whether a new hash would be better. Settings that were lowered weaken no stored hash."""
+        theirs = extract_parameters(stored)
+        if theirs.type is not Type.ID or theirs.version < ARGON2_VERSION:
+            return True
+        costs = (self._argon2.memory_cost * self._argon2.time_cost, self._argon2.memory_cost)
+        return costs > (theirs.memory_cost * theirs.time_cost, theirs.memory_cost)
 
     def _matches(self, stored: str, secret: bytes) -> bool:
         try:

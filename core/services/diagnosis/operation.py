@@ -19,9 +19,6 @@ UNCLEANED = timedelta(hours=1)
 SLOW_HASH = 0.5
 """Seconds. At that cost two cores serve four logins a second."""
 
-_OWASP = ((1, 47104), (2, 19456), (3, 12288), (4, 9216), (5, 7168))
-"""Passes and KiB of equal strength: OWASP Password Storage Cheat Sheet, Argon2id with p=1."""
-
 
 def signing_keys(
     keys: Sequence[SigningKey], *, open_key: Callable[[SigningKey], object], now: datetime
@@ -124,17 +121,20 @@ def hashing(hasher: PasswordHasher, settings: Settings) -> Finding:
     started = time.perf_counter()
     hasher.hash("a password to measure with").work()
     took = time.perf_counter() - started
+    return judge_hash(took, settings)
+
+
+def judge_hash(seconds: float, settings: Settings) -> Finding:
+    """`seconds` that one hash took with these settings."""
     memory, passes = settings.argon2_memory_kib, settings.argon2_iterations
-    return judge_hash(took, memory_kib=memory, iterations=passes)
-
-
-def judge_hash(seconds: float, *, memory_kib: int, iterations: int) -> Finding:
-    """`seconds` that one hash took with these parameters."""
-    detail = f"{seconds * 1000:.0f} ms a password with {memory_kib} KiB and {iterations} passes"
-    if not any(iterations >= passes and memory_kib >= memory for passes, memory in _OWASP):
+    detail = f"{seconds * 1000:.0f} ms a password with {memory} KiB and {passes} passes"
+    if settings.weak_hash():
         remedy = "raise ARGON2_MEMORY_KIB to 19456 and ARGON2_ITERATIONS to 2"
         return warn(f"{detail}: weaker than OWASP's minimum", remedy)
     if seconds > SLOW_HASH:
         remedy = "give the process more CPU, or lower ARGON2_MEMORY_KIB or ARGON2_ITERATIONS"
         return warn(detail, remedy)
+    if 2 * seconds > settings.login_refusal_time:
+        remedy = "raise LOGIN_REFUSAL_TIME, or the time of a refused login tells who has an account"
+        return warn(f"{detail}: two take longer than LOGIN_REFUSAL_TIME", remedy)
     return ok(detail)

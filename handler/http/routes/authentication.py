@@ -16,6 +16,7 @@ from handler.http.auth import Signed
 from handler.http.body import RequestBody, Secret, json_router
 from handler.http.context import AnyCall
 from handler.http.openapi import refusals
+from handler.http.refusal_time import no_refusal_before
 from handler.http.steps import run
 
 router = json_router("Authentication")
@@ -52,10 +53,12 @@ class TokenPair(TypedDict):
 )
 async def login(call: AnyCall, body: Login) -> Response:
     """Log in with an email address or username and the password."""
+    least = call.core.settings.login_refusal_time
     steps = call.core.authentication.login.steps(
         call.context(), identifier=body.identifier, password=body.password
     )
-    return _answer(await run(call, steps))
+    async with no_refusal_before(least, InvalidCredentials, EmailNotVerified):
+        return _answer(await run(call, steps))
 
 
 @router.post(
