@@ -189,6 +189,12 @@ class Settings(FetchedSettings):
         "seconds an invitation works",
         timedelta(days=7),
     )
+    one_time_password_lifetime: timedelta = setting(
+        "ONE_TIME_PASSWORD_LIFETIME",
+        values.duration(3600, 30 * 86400),
+        "seconds the one-time password of a new administrator works",
+        timedelta(days=7),
+    )
     erasure_grace: timedelta = setting(
         "ERASURE_GRACE",
         values.duration(0, 90 * 86400),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -115,9 +115,17 @@ class LoginCandidate:
 
 class CredentialStore(Protocol):
     def login_candidate(
-        self, *, email: str | None, username: str | None, address_key: bytes, now: datetime
+        self,
+        *,
+        email: str | None,
+        username: str | None,
+        address_key: bytes,
+        now: datetime,
+        one_time: timedelta,
     ) -> LoginCandidate | None:
         """By normalised email or lower-case username, exactly one of them given.
+
+        A temporary password that was made `one_time` ago or earlier is no password any more.
 
         `known_address` says whether this user has logged in from the address behind `address_key`
         before.

@@ -143,6 +143,7 @@ class Authentication:
                 username=username,
                 address_key=self.throttling.address_key(context),
                 now=now,
+                one_time=self.settings.one_time_password_lifetime,
             )
             # A sign-up has no counter of its own: each new one would begin anew, and only where
             # there is no account.

@@ -174,6 +174,7 @@ class Passwords:
                 username=None,
                 address_key=self.throttling.address_key(context),
                 now=now,
+                one_time=self.settings.one_time_password_lifetime,
             )
             known_address = candidate is not None and candidate.known_address
             guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)

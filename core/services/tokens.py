@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.access import Principal
 from core.domain.session import Session, Tokens
 from core.ports.runtime import Ids
 from core.ports.security import AccessClaims, AccessTokens, RefreshTokens
@@ -38,7 +39,7 @@ class TokenIssuer:
             issued_at=issued_at,
             expires_at=issued_at + self.lifetime,
             authenticated_at=session.authenticated_at.replace(microsecond=0),
-            scope=" ".join(sorted(principal.permissions)),
+            scope=" ".join(sorted(_usable(principal))),
             acr=SINGLE_FACTOR,
             amr=session.amr,
             epoch=session.epoch,
@@ -49,3 +50,9 @@ class TokenIssuer:
             refresh_token=self.refresh_tokens.encode(session.id, session.generation),
             session_id=session.id,
         )
+
+
+def _usable(principal: Principal) -> frozenset[str]:
+    """What a service that verifies the token offline may believe: the owner of a one-time password
+    may change it, and nothing else."""
+    return frozenset() if principal.password_change_required else principal.permissions

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+import jwt
 import psycopg2
 import pytest
 
+from core.bootstrap import Core
+from core.domain.requests import RequestContext
 from tests.support.clients import Answer, Client, random_address
 from tests.support.people import PASSWORD, People, Person, random_email
 
@@ -209,3 +214,63 @@ def test_last_login_changes_no_version(people: People) -> None:
     after = people.client.request("GET", "/v1/users/me", token=second.access)
     assert before.header("etag") == after.header("etag") == '"1"'
     assert after.json()["last_login_at"] >= before.json()["last_login_at"]
+
+
+@dataclass(frozen=True)
+class NewAdmin:
+    """Somebody who was given a one-time password."""
+
+    client: Client
+    email: str
+    password: str
+    user_id: UUID
+
+    def log_in(self) -> Answer:
+        return log_in(self.client, self.email, self.password)
+
+
+@pytest.fixture
+def new_admin(core: Core, client: Client) -> NewAdmin:
+    email = random_email()
+    context = RequestContext(request_id="test")
+    user_id, password = core.access.create_admin(context, email=email, username=None, password=None)
+    assert password
+    return NewAdmin(client, email, password, user_id)
+
+
+def scope_of(tokens: Answer) -> str:
+    assert tokens.status == 200
+    claims = jwt.decode(tokens.json()["access_token"], options={"verify_signature": False})
+    return str(claims["scope"])
+
+
+def test_a_one_time_password_gives_no_scope(new_admin: NewAdmin) -> None:
+    """Who verifies a token offline believes its scope. After the change it is that of the role."""
+    client, tokens = new_admin.client, new_admin.log_in()
+    assert scope_of(tokens) == ""
+    body = {"refresh_token": tokens.json()["refresh_token"]}
+    refreshed = client.request("POST", "/v1/auth/refresh", json=body)
+    assert scope_of(refreshed) == ""
+    chosen = "a sentence of the administrator"
+    body = {"current_password": new_admin.password, "new_password": chosen}
+    bearer = [("authorization", f"Bearer {refreshed.json()['access_token']}")]
+    changed = client.request("POST", "/v1/users/me/password", json=body, headers=bearer)
+    assert changed.status == 204
+    assert "users:read" in scope_of(log_in(client, new_admin.email, chosen)).split(" ")
+
+
+def test_a_one_time_password_ends(new_admin: NewAdmin, superuser_url: str) -> None:
+    """A week later it opens nothing, and changes nothing with a session that it opened before."""
+    bearer = [("authorization", f"Bearer {new_admin.log_in().json()['access_token']}")]
+    connection = psycopg2.connect(superuser_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE password_credentials SET changed_at = changed_at - interval '7 days'"
+            " WHERE user_id = %s",
+            (str(new_admin.user_id),),
+        )
+    connection.close()
+    assert told(new_admin.log_in()) == told(log_in(new_admin.client, random_email()))
+    body = {"current_password": new_admin.password, "new_password": "a sentence of somebody else"}
+    late = new_admin.client.request("POST", "/v1/users/me/password", json=body, headers=bearer)
+    assert (late.status, late.json()["errors"][0]["pointer"]) == (422, "/current_password")

@@ -16,6 +16,7 @@ from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user
 
 HOME = b"home address"
+WEEK = timedelta(days=7)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def pending(email: str, **changes: object) -> PendingRegistration:
 def by_email(storage: PostgresStorage, email: str) -> LoginCandidate | None:
     with storage.read() as stores:
         return stores.credentials.login_candidate(
-            email=email, username=None, address_key=HOME, now=START
+            email=email, username=None, address_key=HOME, now=START, one_time=WEEK
         )
 
 
@@ -66,7 +67,11 @@ def test_email_and_username_lead_to_the_same_candidate(
     )
     with storage.read() as stores:
         assert found == stores.credentials.login_candidate(
-            email=None, username=str(user.username).lower(), address_key=HOME, now=START
+            email=None,
+            username=str(user.username).lower(),
+            address_key=HOME,
+            now=START,
+            one_time=WEEK,
         )
     assert metrics.queries == [("select", "users"), ("select", "users")]
 
@@ -76,7 +81,7 @@ def test_unknown_identifiers_lead_nowhere(storage: PostgresStorage) -> None:
     assert by_email(storage, "nobody@example.com") is None
     with storage.read() as stores:
         assert not stores.credentials.login_candidate(
-            email=None, username="nobody", address_key=HOME, now=START
+            email=None, username="nobody", address_key=HOME, now=START, one_time=WEEK
         )
 
 
@@ -85,6 +90,29 @@ def test_a_user_without_a_password_is_found_without_a_hash(storage: PostgresStor
     found = by_email(storage, insert_user(storage).email_normalised)
     assert found is not None
     assert found.password_hash is None
+
+
+def test_a_one_time_password_ends(storage: PostgresStorage, user: NewUser) -> None:
+    """By email and by name; one that its owner chose stays."""
+
+    def found(*, age: timedelta, temporary: bool) -> set[str | None]:
+        with storage.write(CONTEXT) as uow:
+            uow.credentials.set_password(user.id, "hash-1", now=START - age, temporary=temporary)
+            uow.commit()
+        username = str(user.username).lower()
+        with storage.read() as stores:
+            candidates = [
+                stores.credentials.login_candidate(
+                    email=email, username=name, address_key=HOME, now=START, one_time=WEEK
+                )
+                for email, name in ((user.email_normalised, None), (None, username))
+            ]
+        return {candidate.password_hash for candidate in candidates if candidate}
+
+    a_moment = timedelta(seconds=1)
+    assert found(age=WEEK - a_moment, temporary=True) == {"hash-1"}
+    assert found(age=WEEK, temporary=True) == {None}
+    assert found(age=100 * WEEK, temporary=False) == {"hash-1"}
 
 
 def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> None:

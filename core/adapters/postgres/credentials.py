@@ -11,7 +11,9 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     exists,
     false,
     literal,
@@ -52,12 +54,16 @@ _known = exists().where(
     known_addresses.c.user_id == users.c.id,
     known_addresses.c.address_key == bindparam("address_key"),
 )
+_ended = and_(
+    password_credentials.c.temporary,
+    password_credentials.c.changed_at <= bindparam("one_time_before"),
+)
 _user: Select[Any] = select(
     literal("user").label("kind"),
     users.c.id,
     users.c.status,
     users.c.email_verified,
-    password_credentials.c.password_hash,
+    case((~_ended, password_credentials.c.password_hash)).label("password_hash"),
     _known.label("known_address"),
 ).select_from(users.outerjoin(password_credentials, password_credentials.c.user_id == users.c.id))
 _newest_sign_up: Select[Any] = (
@@ -134,11 +140,18 @@ class PostgresCredentials:
         self._connection = connection
 
     def login_candidate(
-        self, *, email: str | None, username: str | None, address_key: bytes, now: datetime
+        self,
+        *,
+        email: str | None,
+        username: str | None,
+        address_key: bytes,
+        now: datetime,
+        one_time: timedelta,
     ) -> LoginCandidate | None:
+        asked = {"address_key": address_key, "one_time_before": now - one_time}
         if email is not None:
-            return _BY_EMAIL.one(self._connection, email=email, address_key=address_key, now=now)
-        return _BY_USERNAME.one(self._connection, username=username, address_key=address_key)
+            return _BY_EMAIL.one(self._connection, email=email, now=now, **asked)
+        return _BY_USERNAME.one(self._connection, username=username, **asked)
 
     def password_hash(self, user_id: UUID) -> str | None:
         return self._connection.execute(_PASSWORD_HASH, {"user_id": user_id}).scalar()
