@@ -100,8 +100,9 @@ class LoginCandidate:
     """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that
     address.
 
-    `sign_up_hash` is the password of that sign-up, beside a user too: anybody may have signed up
-    with the address again, and must not find out that it has an account.
+    `password_changed_at` tells whether it is still the password that was read: a rehash changes the
+    hash alone. `sign_up_hash` is the password of that sign-up, beside a user too: anybody may have
+    signed up with the address again, and must not find out that it has an account.
     """
 
     kind: AccountKind
@@ -109,6 +110,7 @@ class LoginCandidate:
     status: UserStatus
     email_verified: bool
     password_hash: str | None
+    password_changed_at: datetime | None
     known_address: bool
     sign_up_hash: str | None
 
@@ -140,11 +142,17 @@ class CredentialStore(Protocol):
         """
         ...
 
+    def password_changed_at(self, user_id: UUID) -> datetime | None:
+        """When the present password was set; locks the row as `password_hash` does."""
+        ...
+
     def set_password(
         self, user_id: UUID, password_hash: str, *, now: datetime, temporary: bool = False
     ) -> None:
-        """Inserts or replaces; a temporary one has to be changed before anything else is
-        allowed."""
+        """Inserts or replaces; a temporary one has to be changed before anything else is allowed.
+
+        `password_changed_at` grows with each, whatever clocks say.
+        """
         ...
 
     def replace_password(self, user_id: UUID, *, old_hash: str, new_hash: str) -> bool:
@@ -152,6 +160,10 @@ class CredentialStore(Protocol):
         ...
 
     def remember_address(self, user_id: UUID, address_key: bytes, *, now: datetime) -> None: ...
+
+    def forget_addresses(self, user_id: UUID) -> None:
+        """No address is one that this user has logged in from."""
+        ...
 
 
 class RegistrationStore(Protocol):

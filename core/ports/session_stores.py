@@ -76,12 +76,16 @@ class PrincipalStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """A counter of failures: at most `limit` in `window` seconds from the first one."""
+    """A counter of failures: at most `limit` in `window` seconds from the first one.
+
+    `at_once` is how many guesses may be at work; None for as many as there are failures left.
+    """
 
     key: bytes
     limit: int
     window: int
     policy: str
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +101,55 @@ class Exceeded:
     first: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Busy:
+    """A bucket with as many guesses at work as there may be."""
+
+    bucket: Bucket
+
+
 class ThrottleStore(Protocol):
+    """Counters. Keys are distinct where several buckets are given."""
+
     def charge(self, buckets: Sequence[Bucket], *, now: datetime) -> Exceeded | None:
         """Adds one to each bucket; returns the first of the given ones that is over its limit, or
         None.
 
-        Charged before the password is hashed, so that concurrent guesses count too. Keys are
-        distinct. The rows that were charged stay locked until the transaction ends. A bucket that
-        is over its limit already is not charged, and so nobody waits for it; nor are those behind
-        it in the given order, because what is refused is no guess.
+        The rows that were charged stay locked until the transaction ends. A bucket that is over its
+        limit already is not charged, and so nobody waits for it; nor are those behind it in the
+        given order.
         """
         ...
 
-    def forgive(self, cleared: Bucket, *, returned: Sequence[Bucket] = ()) -> None:
-        """Empties a bucket, and takes one off each of `returned`; one that is empty then is as if
-        it had never been charged."""
+    def admit(
+        self, buckets: Sequence[Bucket], *, now: datetime, until: datetime
+    ) -> Exceeded | Busy | None:
+        """Counts a guess as at work in each bucket, which `fail` or `release` has to end; else it
+        counts until `until`. Returns the first bucket that refuses it, or None.
+
+        At most two buckets, within a transaction, which must not be committed when it is Busy. The
+        rows stay locked until it ends, but for those of full buckets, so that nobody waits for
+        them. A guess that is refused is at work nowhere; where a bucket is full (Exceeded), it
+        counts as a failure in the one in front. A second statement, for the first guess that a full
+        bucket refuses.
+        """
+        ...
+
+    def fail(self, buckets: Sequence[Bucket], *, now: datetime) -> None:
+        """A guess that was admitted to all of them was wrong."""
+        ...
+
+    def release(
+        self, buckets: Sequence[Bucket], *, now: datetime, cleared: Sequence[Bucket] = ()
+    ) -> None:
+        """As many guesses as there are buckets, which may be given several times, have ended
+        without being wrong.
+
+        Those of `cleared` lose their failures too. One that is empty then is as if no guess had
+        ever been admitted.
+        """
+        ...
+
+    def forgive(self, bucket: Bucket, *, now: datetime) -> None:
+        """Takes its failures away, and leaves the guesses at work."""
         ...

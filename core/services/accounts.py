@@ -253,6 +253,7 @@ class Accounts:
             if closed is None:
                 raise VersionMismatch
             ended = uow.sessions.revoke_all(user.id, reason=RevokeReason.DEACTIVATED, now=now)
+            uow.credentials.forget_addresses(user.id)
             if principal.session_id not in ended:
                 raise Unauthenticated
             if ADMIN_ROLE in closed.roles and not uow.access.keeps_an_administrator():

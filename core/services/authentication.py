@@ -18,16 +18,18 @@ from core.errors import (
     EmailNotVerified,
     InvalidCredentials,
     InvalidInput,
+    Overloaded,
     TooManyRequests,
     Unauthenticated,
 )
 from core.ports.account_stores import AccountKind, LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import AccessClaims, AccessTokens, PasswordHasher
-from core.ports.session_stores import Bucket
+from core.ports.session_stores import Exceeded
 from core.ports.storage import Storage, UnitOfWork
+from core.services.refusals import typed
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Throttling, refusal
+from core.services.throttling import Guess, Throttling, at_once, refusal
 from core.services.tokens import TokenIssuer
 
 
@@ -77,7 +79,8 @@ class Authentication:
 
     @stepwise
     def login(self, context: RequestContext, *, identifier: str, password: str) -> Steps[Tokens]:
-        """Password login by email or username: admitted, checked, finished.
+        """Password login by email or username: admitted, checked, finished. Only what is known to
+        be wrong counts as a failure.
 
         Two commits: neither a connection nor a thread is held while the hash is computed.
 
@@ -88,37 +91,52 @@ class Authentication:
             TooManyRequests, Overloaded
         """
         email, username = _identify(identifier)
-        typed_name = _typed(email, username)
+        typed_name = typed(email or username or "")
         self._refuse_again(context, typed_name)
-        with self.throttling.turns.taking() as take:
-            candidate, buckets = self._admit(context, take, email=email, username=username)
-            known, new_hash = yield from self._check(context, candidate, password)
-        tokens = self._open_session(context, known, buckets, new_hash)
+        candidate, guess = self._admit(context, email=email, username=username)
+        with self.throttling.under_way(self.storage, self.clock, guess):
+            with self.throttling.turns.taking() as take:
+                self._take_turn(take, guess)
+                known, new_hash = yield from self._check(context, candidate, password, guess)
+            try:
+                tokens = self._open_session(context, known, guess, new_hash)
+            except InvalidCredentials:
+                self._record_failure(context, known, InvalidCredentials, guess)
+                raise
         self.throttling.refusals.drop(typed_name, context)
         return tokens
 
     def _check(
-        self, context: RequestContext, candidate: LoginCandidate | None, password: str
+        self,
+        context: RequestContext,
+        candidate: LoginCandidate | None,
+        password: str,
+        guess: Guess,
     ) -> Steps[tuple[LoginCandidate, str | None]]:
         """The candidate whose password it is, and the hash that has to replace an old one."""
         # What is longer than any password could be is cut: it cannot match, at the same cost.
-        typed = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
+        secret = normalise_password(password)[: PASSWORD_MAX_LENGTH + 1]
         known = candidate is not None and candidate.known_address
         stored = candidate.password_hash if candidate else None
-        check = yield from computed(self.hasher.verify(stored, typed), known=known)
+        check = yield from computed(self.hasher.verify(stored, secret), known=known)
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
             stored = candidate.sign_up_hash if candidate else None
-            sign_up = yield from computed(self.hasher.verify(stored, typed), known=known)
+            try:
+                sign_up = yield from computed(self.hasher.verify(stored, secret), known=known)
+            except Overloaded:
+                # Its time tells that it was the second hash, and so that the guess was wrong.
+                self._record_failure(context, candidate, InvalidCredentials, guess)
+                raise
             refused = EmailNotVerified if sign_up.matches else InvalidCredentials
-            self._record_failure(context, candidate, refused)
+            self._record_failure(context, candidate, refused, guess)
             raise refused
         if not candidate.email_verified:
-            self._record_failure(context, candidate, EmailNotVerified)
+            self._record_failure(context, candidate, EmailNotVerified, guess)
             raise EmailNotVerified
         if not check.rehash:
             return candidate, None
-        return candidate, (yield from computed(self.hasher.hash(typed), known=known))
+        return candidate, (yield from computed(self.hasher.hash(secret), known=known))
 
     def _refuse_again(self, context: RequestContext, typed_name: str) -> None:
         """Before any statement, as long as the last refusal holds."""
@@ -128,14 +146,10 @@ class Authentication:
             raise refused
 
     def _admit(
-        self,
-        context: RequestContext,
-        take: Callable[[bytes], bool],
-        *,
-        email: str | None,
-        username: str | None,
-    ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
-        typed_name = _typed(email, username)
+        self, context: RequestContext, *, email: str | None, username: str | None
+    ) -> tuple[LoginCandidate | None, Guess]:
+        typed_name = typed(email or username or "")
+        self.throttling.tell(self.storage, self.clock)
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -152,38 +166,40 @@ class Authentication:
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
-            exceeded = uow.throttles.charge(buckets, now=now)
-            if exceeded and exceeded.first:
+            try:
+                admitted = self.throttling.admit(uow, buckets, now=now)
+            except TooManyRequests:
+                self.metrics.event(EventType.LOGIN_THROTTLED)
+                raise
+            if isinstance(admitted, Exceeded) and admitted.first:
                 subject = candidate.id if candidate and known else None
-                policy: dict[str, object] = {"policy": exceeded.bucket.policy}
+                policy: dict[str, object] = {"policy": admitted.bucket.policy}
                 uow.record(
                     Event(
                         type=EventType.LOGIN_THROTTLED, actor=None, subject=subject, details=policy
                     )
                 )
             uow.commit()
-        if exceeded:
-            if not exceeded.first:
+        if isinstance(admitted, Exceeded):
+            if not admitted.first:
                 self.metrics.event(EventType.LOGIN_THROTTLED)
-            self.throttling.refusals.keep(typed_name, context, exceeded, now=now)
-            raise refusal(exceeded, now=now)
-        self._take_turn(take, buckets)
-        return candidate, buckets
+            self.throttling.refusals.keep(typed_name, context, admitted, now=now)
+            raise refusal(admitted, now=now)
+        return candidate, admitted
 
-    def _take_turn(self, take: Callable[[bytes], bool], buckets: tuple[Bucket, ...]) -> None:
+    def _take_turn(self, take: Callable[[bytes], bool], guess: Guess) -> None:
         """Few strangers at one account hash at once: a burst would keep every thread from the
-        owner. Charged all the same, so that a flood is soon refused for longer."""
-        if len(buckets) > 1 and not take(buckets[1].key):
+        owner."""
+        if len(guess.buckets) > 1 and not take(guess.buckets[1].key):
             self.metrics.event(EventType.LOGIN_THROTTLED)
-            raise TooManyRequests(
-                retry_after=1, limit=self.throttling.turns.at_once, window=1, policy="at-once"
-            )
+            raise at_once(self.throttling.turns.at_once)
 
     def _record_failure(
         self,
         context: RequestContext,
         candidate: LoginCandidate | None,
         refused: type[EmailNotVerified | InvalidCredentials],
+        guess: Guess,
     ) -> None:
         known = candidate is not None and candidate.kind is AccountKind.USER
         subject = candidate.id if candidate and known else None
@@ -193,20 +209,24 @@ class Authentication:
             uow.record(
                 Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
             )
+            # Last, as strangers share a row.
+            uow.throttles.fail(guess.buckets, now=self.clock.now())
             uow.commit()
+        guess.told = True
 
     def _open_session(
         self,
         context: RequestContext,
         candidate: LoginCandidate,
-        buckets: tuple[Bucket, ...],
+        guess: Guess,
         new_hash: str | None,
     ) -> Tokens:
+        """Raises InvalidCredentials when the password, or the status, changed meanwhile."""
         self.issuer.access_tokens.prepare()
         now = self.clock.now()
         user_id = candidate.id
         with self.storage.write(context) as uow:
-            if uow.credentials.password_hash(user_id) != candidate.password_hash:
+            if uow.credentials.password_changed_at(user_id) != candidate.password_changed_at:
                 raise InvalidCredentials
             if new_hash and candidate.password_hash:
                 uow.credentials.replace_password(
@@ -234,7 +254,7 @@ class Authentication:
             uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
             # This address's failures are forgiven. Strangers go on being counted together, without
             # this login: one more or less of them would tell that there is an account.
-            uow.throttles.forgive(buckets[0], returned=buckets[1:])
+            uow.throttles.release(guess.buckets, cleared=guess.buckets[:1], now=now)
             tokens = self.issuer.tokens(uow, session, now=now)
             if tokens is None:
                 raise InvalidCredentials
@@ -245,6 +265,7 @@ class Authentication:
                 )
             )
             uow.commit()
+        guess.told = True
         return tokens
 
     def _note_surplus(self, uow: UnitOfWork, user_id: UUID, ended: Sequence[UUID]) -> None:
@@ -258,11 +279,6 @@ class Authentication:
                     type=EventType.SESSION_REVOKED, actor=user_id, subject=user_id, details=details
                 )
             )
-
-
-def _typed(email: str | None, username: str | None) -> str:
-    """What was named, told apart from the id of an account: anybody may type one."""
-    return f"typed:{email or username or ''}"
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

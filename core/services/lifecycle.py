@@ -171,6 +171,7 @@ class Lifecycle:
             charge_mail(uow, self.throttling, "force", address, now=now)
             uow.credentials.set_password(user_id, unknown, now=now)
             uow.sessions.revoke_all(user_id, reason=reason, now=now)
+            uow.credentials.forget_addresses(user_id)
             uow.codes.revoke_for_user(user_id, {CodePurpose.RESET_PASSWORD}, now=now)
             uow.outbox.enqueue_mail(MailTemplate.CHOOSE_NEW_PASSWORD, user_id=user_id)
             _record(uow, EventType.PASSWORD_RESET_FORCED, principal, user)
@@ -224,6 +225,8 @@ class Lifecycle:
         now = self.clock.now()
         closed = self._set_status(uow, user, status)
         uow.sessions.revoke_all(user.id, reason=reason, now=now)
+        # A thief's are among them.
+        uow.credentials.forget_addresses(user.id)
         uow.codes.revoke_for_user(user.id, tuple(CodePurpose), now=now)
         if ADMIN_ROLE in closed.roles and not uow.access.keeps_an_administrator():
             raise LastAdministrator

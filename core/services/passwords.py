@@ -18,10 +18,10 @@ from core.ports.account_stores import LoginCandidate
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
-from core.ports.session_stores import Bucket
+from core.ports.session_stores import Exceeded
 from core.ports.storage import Storage, UnitOfWork
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Throttling, refusal
+from core.services.throttling import Guess, Throttling, refusal
 
 # What a user has to be who uses such a code: an invitation is no use to whoever accepted one.
 _REPLACES_PASSWORD = {
@@ -102,9 +102,13 @@ class Passwords:
                     user.id, {"status": UserStatus.ACTIVE}, expected_version=None, now=now
                 )
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_RESET)
-            # Whoever reads the mailbox is the owner, who may go on from here whatever strangers
-            # guessed. To forgive those would tell them that there is an account.
+            # Who reads the mailbox is the owner, who may go on from here whatever was guessed, and
+            # from here alone: a thief's address was known too. To forgive the strangers would tell
+            # them that there is an account.
+            uow.credentials.forget_addresses(user.id)
             uow.credentials.remember_address(user.id, self.throttling.address_key(context), now=now)
+            here, *_ = self.throttling.guesses(str(user.id), context, known_address=True)
+            uow.throttles.forgive(here, now=now)
             details: dict[str, object] = {"purpose": redeemed.purpose}
             uow.record(
                 Event(
@@ -112,6 +116,7 @@ class Passwords:
                 )
             )
             uow.commit()
+        self.throttling.refusals.drop_all(user, context)
 
     def _refuse_unknown(self, context: RequestContext, digest: bytes) -> None:
         """Before hashing: a code out of thin air must cost less than a guess at a password."""
@@ -142,31 +147,46 @@ class Passwords:
         refused = self.throttling.refusals.find(str(user.id), context, now=self.clock.now())
         if refused:
             raise refused
-        candidate, buckets = self._admit(context, user)
-        stored_hash = candidate.password_hash if candidate else None
+        candidate, guess = self._admit(context, user)
+        stored = candidate.password_hash if candidate else None
         known = candidate is not None and candidate.known_address
-        compare = self.hasher.verify(stored_hash, normalise_password(current))
-        check = yield from computed(compare, known=known)
-        if not check.matches:
-            self._record_failure(context, user)
-            raise InvalidInput.at("/current_password", "is wrong")
-        if new == normalise_password(current):
-            raise InvalidInput.at("/new_password", "must differ from the current one")
-        password_hash = yield from computed(self.hasher.hash(new), known=known)
+        secret = normalise_password(current)
+        with self.throttling.under_way(self.storage, self.clock, guess):
+            check = yield from computed(self.hasher.verify(stored, secret), known=known)
+            if candidate is None or not check.matches:
+                raise self._failure(context, user, guess)
+            if new == secret:
+                raise InvalidInput.at("/new_password", "must differ from the current one")
+            password_hash = yield from computed(self.hasher.hash(new), known=known)
+            if not self._finish(context, user, candidate, password_hash, guess):
+                raise self._failure(context, user, guess)
+        self.throttling.refusals.drop_all(user, context)
+
+    def _finish(
+        self,
+        context: RequestContext,
+        user: User,
+        candidate: LoginCandidate,
+        password_hash: str,
+        guess: Guess,
+    ) -> bool:
+        """False when another password was set meanwhile."""
         with self.storage.write(context) as uow:
             # The credential's row is locked first, as a login does; else the two could deadlock.
-            if uow.credentials.password_hash(user.id) != stored_hash:
-                raise InvalidInput.at("/current_password", "is wrong")
+            if uow.credentials.password_changed_at(user.id) != candidate.password_changed_at:
+                return False
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
-            uow.throttles.forgive(buckets[0], returned=buckets[1:])  # as after a login
+            # As after a login.
+            uow.throttles.release(guess.buckets, cleared=guess.buckets[:1], now=self.clock.now())
             uow.record(Event(type=EventType.PASSWORD_CHANGED, actor=user.id, subject=user.id))
             uow.commit()
+        guess.told = True
+        return True
 
-    def _admit(
-        self, context: RequestContext, user: User
-    ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
-        """The account, and what was charged, as a login is: a stolen token must not give more
+    def _admit(self, context: RequestContext, user: User) -> tuple[LoginCandidate | None, Guess]:
+        """The account, and the guess at it, as at a login: a stolen token must not give more
         guesses than no token."""
+        self.throttling.tell(self.storage, self.clock)
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -178,17 +198,21 @@ class Passwords:
             )
             known_address = candidate is not None and candidate.known_address
             guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)
-            exceeded = uow.throttles.charge(guesses, now=now)
+            admitted = self.throttling.admit(uow, guesses, now=now)
             uow.commit()
-        if exceeded:
-            self.throttling.refusals.keep(str(user.id), context, exceeded, now=now)
-            raise refusal(exceeded, now=now)
-        return candidate, guesses
+        if isinstance(admitted, Exceeded):
+            self.throttling.refusals.keep(str(user.id), context, admitted, now=now)
+            raise refusal(admitted, now=now)
+        return candidate, admitted
 
-    def _record_failure(self, context: RequestContext, user: User) -> None:
+    def _failure(self, context: RequestContext, user: User, guess: Guess) -> InvalidInput:
+        """The error for a wrong password, which is written down and counted."""
         with self.storage.write(context) as uow:
             uow.record(Event(type=EventType.PASSWORD_CHANGE_FAILED, actor=user.id, subject=user.id))
+            uow.throttles.fail(guess.buckets, now=self.clock.now())
             uow.commit()
+        guess.told = True
+        return InvalidInput.at("/current_password", "is wrong")
 
     def _replace(
         self, uow: UnitOfWork, user: User, password_hash: str, reason: RevokeReason

@@ -1,16 +1,21 @@
-"""Which counters a request is charged to, before anything expensive or telling happens."""
+"""Which counters a request is charged to, before anything expensive or telling happens, and what a
+guess at a password has come to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from core.config import Settings
 from core.domain.requests import RequestContext
-from core.errors import TooManyRequests
+from core.errors import StorageUnavailable, TooManyRequests
+from core.ports.runtime import Clock
 from core.ports.security import Pseudonyms
-from core.ports.session_stores import Bucket, Exceeded
-from core.ports.storage import UnitOfWork
+from core.ports.session_stores import Bucket, Busy, Exceeded
+from core.ports.storage import Storage, UnitOfWork
 from core.services.refusals import PAIR, Refusal, Refusals
 from core.services.turns import Turns
 
@@ -20,6 +25,28 @@ MAIL_WINDOW = 60 * 60
 
 STRANGERS_AT_ONCE = 2
 """Guesses at one account at work in a process, from addresses that never logged in to it."""
+
+OWNERS_AT_ONCE = 32
+"""Guesses at one account at work everywhere, from one address that has logged in to it: programs of
+the owner may well log in many times at once."""
+
+LOST_AFTER = 25
+"""Seconds behind its request's deadline until a guess is at work no more, although nobody has told
+its end: statements that were under way then have ended, and hosts' clocks differ by less."""
+
+_MOST_UNTOLD = 4096
+
+
+@dataclass
+class Guess:
+    """A guess at a password at work: counted in `buckets` as such, until `until`.
+
+    `told` is True once a transaction has written what it came to.
+    """
+
+    buckets: tuple[Bucket, ...]
+    until: datetime
+    told: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +58,8 @@ class Throttling:
     pseudonyms: Pseudonyms
     refusals: Refusals
     turns: Turns
+    untold: deque[Guess] = field(default_factory=lambda: deque(maxlen=_MOST_UNTOLD), compare=False)
+    """Guesses whose end could not be written when it came; those that give way run out."""
 
     def address_key(self, context: RequestContext) -> bytes:
         return self.pseudonyms.of("address", context.address_bucket or "unknown")
@@ -49,8 +78,60 @@ class Throttling:
             limit=self.settings.limit_failures_per_address,
             window=FAILURE_WINDOW,
             policy=PAIR,
+            at_once=OWNERS_AT_ONCE if known_address else None,
         )
         return (here,) if known_address else (here, self.strangers(account))
+
+    def admit(
+        self, uow: UnitOfWork, buckets: tuple[Bucket, ...], *, now: datetime
+    ) -> Guess | Exceeded:
+        """Counts a guess as at work, before its password is hashed: concurrent ones count too.
+
+        Raises:
+            TooManyRequests: there are many at once, for a moment; nothing may be committed.
+        """
+        until = now + timedelta(seconds=self.settings.request_timeout + LOST_AFTER)
+        refused = uow.throttles.admit(buckets, now=now, until=until)
+        if isinstance(refused, Busy):
+            raise at_once(refused.bucket.at_once or refused.bucket.limit)
+        return refused or Guess(buckets, until)
+
+    @contextmanager
+    def under_way(self, storage: Storage, clock: Clock, guess: Guess) -> Iterator[None]:
+        """For the work of a guess. Whatever ends it before it was told says nothing of the
+        password: it is at work no more, and has not failed."""
+        try:
+            yield
+        except GeneratorExit:
+            # Perhaps in an event loop, which may not wait for a statement: the next guess will.
+            if not guess.told:
+                self.untold.append(guess)
+            raise
+        except Exception:
+            if not guess.told:
+                self.untold.append(guess)
+                with suppress(StorageUnavailable):
+                    self.tell(storage, clock)
+            raise
+
+    def tell(self, storage: Storage, clock: Clock) -> None:
+        """Ends the guesses whose end nobody has told. Raises StorageUnavailable, and then they are
+        left for the next time."""
+        guesses = list[Guess]()
+        with suppress(IndexError):
+            while True:
+                guesses.append(self.untold.popleft())
+        now = clock.now()
+        at_work = [guess for guess in guesses if guess.until > now]
+        if not at_work:
+            return
+        try:
+            with storage.read() as stores:
+                buckets = [bucket for guess in at_work for bucket in guess.buckets]
+                stores.throttles.release(buckets, now=now)
+        except StorageUnavailable:
+            self.untold.extend(at_work)
+            raise
 
     def strangers(self, account: str) -> Bucket:
         """What all addresses together may guess that the owner never used."""
@@ -69,6 +150,11 @@ class Throttling:
             window=MAIL_WINDOW,
             policy="mails",
         )
+
+
+def at_once(limit: int) -> TooManyRequests:
+    """The error for one guess too many at the same moment."""
+    return TooManyRequests(retry_after=1, limit=limit, window=1, policy="at-once")
 
 
 def refusal(exceeded: Exceeded, *, now: datetime) -> TooManyRequests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -21,9 +21,8 @@ from core.errors import (
     Unauthenticated,
     VersionMismatch,
 )
-from core.ports.security import HashJob, PasswordCheck, PasswordHasher
 from tests.support.clients import random_address
-from tests.support.hashers import InlineHasher
+from tests.support.hashers import Interrupted
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import new_session, query
@@ -61,24 +60,6 @@ def log_in(core: Core, email: str, password: str, context: RequestContext | None
 def guess(core: Core, email: str, context: RequestContext | None = None) -> None:
     with pytest.raises(InvalidCredentials):
         log_in(core, email, WRONG, context)
-
-
-class Interrupted(InlineHasher):
-    """`meanwhile` happens behind each comparison."""
-
-    def __init__(self, real: PasswordHasher, meanwhile: Callable[[], None]) -> None:
-        super().__init__(real)
-        self._meanwhile = meanwhile
-
-    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
-        compare = self.real.verify(password_hash, password)
-
-        def work() -> PasswordCheck:
-            check = compare.work()
-            self._meanwhile()
-            return check
-
-        return HashJob(work)
 
 
 def test_a_login_with_a_password_that_changes_meanwhile_is_refused(core: Core, email: str) -> None:

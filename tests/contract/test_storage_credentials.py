@@ -62,6 +62,7 @@ def test_email_and_username_lead_to_the_same_candidate(
         status=UserStatus.ACTIVE,
         email_verified=True,
         password_hash="hash-1",
+        password_changed_at=START,
         known_address=False,
         sign_up_hash=None,
     )
@@ -133,6 +134,7 @@ def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> No
         status=UserStatus.PENDING,
         email_verified=False,
         password_hash=None,
+        password_changed_at=None,
         known_address=False,
         sign_up_hash="newest",
     )
@@ -171,6 +173,40 @@ def test_a_password_is_replaced_only_where_it_is_the_one_that_was_read(
         assert uow.credentials.password_hash(user.id) == "hash-4"
         assert uow.credentials.password_hash(IDS.new()) is None
         uow.commit()
+
+
+def test_each_new_password_has_a_moment_of_its_own_and_a_rehash_none(
+    storage: PostgresStorage, user: NewUser
+) -> None:
+    """So that a login under way knows whether it is still the password that it verified. Clocks
+    may stand still, or be set back."""
+    with storage.write(CONTEXT) as uow:
+        moments = [uow.credentials.password_changed_at(user.id)]
+        for days in (0, 1, -1):
+            now = START + timedelta(days=days)
+            uow.credentials.set_password(user.id, "hash-2", now=now)
+            moments.append(uow.credentials.password_changed_at(user.id))
+        assert uow.credentials.replace_password(user.id, old_hash="hash-2", new_hash="hash-3")
+        assert uow.credentials.password_changed_at(user.id) == moments[-1]
+        assert uow.credentials.password_changed_at(IDS.new()) is None
+        uow.commit()
+    tick = timedelta(microseconds=1)
+    later = START + timedelta(days=1)
+    assert moments == [START, START + tick, later, later + tick]
+    found = by_email(storage, user.email_normalised)
+    assert found is not None
+    assert found.password_changed_at == moments[-1]
+
+
+def test_forgotten_addresses_are_those_of_one_user(storage: PostgresStorage, user: NewUser) -> None:
+    other = insert_user(storage)
+    with storage.write(CONTEXT) as uow:
+        for each in (user, other):
+            uow.credentials.remember_address(each.id, HOME, now=START)
+        uow.credentials.forget_addresses(user.id)
+        uow.commit()
+    found = [by_email(storage, each.email_normalised) for each in (user, other)]
+    assert [each.known_address for each in found if each] == [False, True]
 
 
 def test_a_login_in_progress_holds_up_a_password_change(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from core.adapters.postgres.housekeeping import FORGET_ADDRESS, KEEP_REVOKED
@@ -87,6 +89,23 @@ def test_what_has_ended_is_deleted_and_the_rest_is_kept(storage: PostgresStorage
     }
     assert not any(clean(storage, after=HOUR).values())
     assert clean(storage, after=DAY)["idempotency_records"] == 4
+
+
+def test_counters_that_others_hold_are_left_for_the_next_time(
+    storage: PostgresStorage, superuser_url: str
+) -> None:
+    """A login locks two of them in the order of their keys; in another order, each might wait for
+    the other."""
+    fill(storage, copies=2)
+    with closing(psycopg2.connect(superuser_url)) as other, other.cursor() as cursor:
+        held = "SELECT FROM {0} WHERE {1} < %s ORDER BY {1} LIMIT 1 FOR UPDATE"
+        for table, column in (("throttles", "expires_at"), ("known_addresses", "last_seen_at")):
+            cursor.execute(held.format(table, column), (START + DAY,))
+            assert cursor.rowcount == 1
+        deleted = clean(storage, after=HOUR)
+        assert (deleted["throttles"], deleted["known_addresses"]) == (1, 1)
+    deleted = clean(storage, after=HOUR)
+    assert (deleted["throttles"], deleted["known_addresses"]) == (1, 1)
 
 
 def test_a_batch_bounds_each_statement(storage: PostgresStorage, metrics: RecordedMetrics) -> None:

@@ -123,7 +123,7 @@ def test_every_statement_is_counted_by_operation_and_table(watched: Opened) -> N
         uow.signing_keys.usable(now=START)
         uow.principals.current_epoch()
         uow.outbox.lease(owner="w", limit=1, until=START, now=START)
-        uow.throttles.forgive(Bucket(key=b"x", limit=1, window=1, policy="x"))
+        uow.throttles.forgive(Bucket(key=b"x", limit=1, window=1, policy="x"), now=START)
     assert watched.metrics.queries == [
         ("select", "other"),
         ("select", "alembic_version"),

@@ -1,10 +1,9 @@
-"""Counters of failures."""
+"""Counters of what may be done so many times."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 
 import psycopg2
@@ -116,48 +115,3 @@ def test_a_charge_outside_of_a_transaction_counts_at_once(storage: PostgresStora
     again = charge(storage, one)
     assert again is not None
     assert not again.first
-
-
-def forgive(storage: PostgresStorage, cleared: Bucket, *returned: Bucket) -> None:
-    with storage.write(CONTEXT) as uow:
-        uow.throttles.forgive(cleared, returned=returned)
-        uow.commit()
-
-
-def test_a_cleared_bucket_starts_from_nothing(storage: PostgresStorage) -> None:
-    """Others are left alone; one that nobody charged is no error."""
-    cleared, kept = bucket(limit=0), bucket(limit=0)
-    charge(storage, cleared, kept)
-    forgive(storage, cleared)
-    forgive(storage, bucket(limit=0), bucket(limit=0))
-    told = charge(storage, cleared), charge(storage, kept)
-    assert [each.first for each in told if each] == [True, False]
-
-
-def test_a_charge_that_is_returned_leaves_nothing_behind(storage: PostgresStorage) -> None:
-    """Neither one more in the counter, nor a window that began earlier."""
-    shared, empty = bucket(limit=2), bucket(limit=0)
-    for _ in range(2):
-        charge(storage, shared)
-    charge(storage, bucket(), shared, empty)
-    forgive(storage, bucket(), shared, empty)
-    assert charge(storage, empty, after=10) == over(empty, ends=70, first=True)
-    assert charge(storage, shared) == over(shared, ends=60, first=True)
-
-
-def test_charging_and_forgiving_at_once_lock_each_other_out_never(
-    storage: PostgresStorage,
-) -> None:
-    """Both take the rows in one order: many logins at once to one account end."""
-    own, shared = sorted((bucket(), bucket()), key=lambda each: each.key, reverse=True)
-
-    def log_in(_: int) -> None:
-        charge(storage, own, shared)
-        forgive(storage, own, shared)
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(log_in, range(100)))
-    forgive(storage, own)
-    assert charge(storage, replace(shared, limit=0)) == over(
-        replace(shared, limit=0), ends=60, first=True
-    )

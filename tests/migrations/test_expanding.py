@@ -41,6 +41,12 @@ GRANT = (
     " SELECT EXISTS (SELECT * FROM roles WHERE roles.name = 'support'),"
     " (SELECT count(*) FROM raised)"
 )
+CHARGE = (
+    "INSERT INTO throttles (key, failures, expires_at) SELECT asked.key, 1, now() + '1 hour' FROM"
+    " unnest(%s) AS asked(key) ORDER BY asked.key ON CONFLICT (key) DO UPDATE SET failures = CASE"
+    " WHEN throttles.expires_at <= now() THEN 1 ELSE throttles.failures + 1 END"
+    " RETURNING throttles.failures, throttles.pending, throttles.pending_until"
+)
 WITHOUT_LOGINS = "SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM user_logins)"
 
 
@@ -55,7 +61,8 @@ def add_users(url: str, *, count: int, first: int = 0) -> None:
 
 
 def test_the_statements_of_the_first_release_work_on_the_new_schema(fresh: Database) -> None:
-    """With the rights of the service: signing up, changing, logging in twice, being granted."""
+    """With the rights of the service: signing up, changing, logging in twice, being granted, and
+    counting guesses."""
     upgrade(fresh.owner)
     ((user,),) = query(fresh.application, INSERT_USER, ("a", "a"))
     assert query(fresh.application, INSERT_USER, ("a", "a")) == []
@@ -63,6 +70,11 @@ def test_the_statements_of_the_first_release_work_on_the_new_schema(fresh: Datab
     for _ in range(2):
         query(fresh.application, LOG_IN, (user,))
     assert query(fresh.application, GRANT, (user,)) == [(True, 1)]
+    keys = ([b"one"],)
+    assert [query(fresh.application, CHARGE, keys) for _ in range(2)] == [
+        [(1, 0, None)],
+        [(2, 0, None)],
+    ]
     ((logins, moments),) = query(
         fresh.application, "SELECT count(*), count(last_login_at) FROM user_logins"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,6 +34,24 @@ class InlineHasher:
         except Exception as error:  # noqa: BLE001  its waiter's to handle
             future.set_exception(error)
         return future
+
+
+class Interrupted(InlineHasher):
+    """`meanwhile` happens behind each comparison."""
+
+    def __init__(self, real: PasswordHasher, meanwhile: Callable[[], object]) -> None:
+        super().__init__(real)
+        self._meanwhile = meanwhile
+
+    def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
+        compare = self.real.verify(password_hash, password)
+
+        def work() -> PasswordCheck:
+            check = compare.work()
+            self._meanwhile()
+            return check
+
+        return HashJob(work)
 
 
 @dataclass(frozen=True)

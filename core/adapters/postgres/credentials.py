@@ -14,15 +14,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     false,
+    func,
     literal,
     null,
     select,
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 
 from core.adapters.postgres.lookups import Lookup
 from core.adapters.postgres.tables import (
@@ -45,8 +47,9 @@ def _candidate(row: Sequence[Any]) -> LoginCandidate:
         status=UserStatus(row[2]),
         email_verified=row[3],
         password_hash=row[4],
-        known_address=row[5],
-        sign_up_hash=row[6],
+        password_changed_at=row[5],
+        known_address=row[6],
+        sign_up_hash=row[7],
     )
 
 
@@ -64,6 +67,7 @@ _user: Select[Any] = select(
     users.c.status,
     users.c.email_verified,
     case((~_ended, password_credentials.c.password_hash)).label("password_hash"),
+    password_credentials.c.changed_at,
     _known.label("known_address"),
 ).select_from(users.outerjoin(password_credentials, password_credentials.c.user_id == users.c.id))
 _newest_sign_up: Select[Any] = (
@@ -84,6 +88,7 @@ _sign_up_alone = _newest_sign_up.with_only_columns(
     literal("pending"),
     false(),
     null().cast(Text),
+    null().cast(TIMESTAMP(timezone=True)).label("changed_at"),
     false(),
     pending_registrations.c.password_hash,
 ).where(~exists().where(users.c.email_normalised == bindparam("email")))
@@ -95,11 +100,13 @@ _BY_USERNAME: Lookup[LoginCandidate] = Lookup(
     _candidate,
 )
 
-_PASSWORD_HASH = (
-    select(password_credentials.c.password_hash)
+_LOCKED = (
+    select(password_credentials)
     .where(password_credentials.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True)
 )
+_PASSWORD_HASH = _LOCKED.with_only_columns(password_credentials.c.password_hash)
+_PASSWORD_CHANGED_AT = _LOCKED.with_only_columns(password_credentials.c.changed_at)
 _new_password = insert(password_credentials).values(
     user_id=bindparam("user"),
     password_hash=bindparam("hash"),
@@ -111,7 +118,11 @@ _SET_PASSWORD = _new_password.on_conflict_do_update(
     set_={
         "password_hash": _new_password.excluded.password_hash,
         "temporary": _new_password.excluded.temporary,
-        "changed_at": _new_password.excluded.changed_at,
+        # Two hosts' clocks may differ, and may be set back.
+        "changed_at": func.greatest(
+            _new_password.excluded.changed_at,
+            password_credentials.c.changed_at + timedelta(microseconds=1),
+        ),
     },
 )
 _REPLACE_PASSWORD = (
@@ -131,6 +142,7 @@ _REMEMBER_ADDRESS = _seen.on_conflict_do_update(
     set_={"last_seen_at": _seen.excluded.last_seen_at},
     where=known_addresses.c.last_seen_at < bindparam("stale_before"),
 )
+_FORGET_ADDRESSES = delete(known_addresses).where(known_addresses.c.user_id == bindparam("user"))
 
 
 class PostgresCredentials:
@@ -156,6 +168,9 @@ class PostgresCredentials:
     def password_hash(self, user_id: UUID) -> str | None:
         return self._connection.execute(_PASSWORD_HASH, {"user_id": user_id}).scalar()
 
+    def password_changed_at(self, user_id: UUID) -> datetime | None:
+        return self._connection.execute(_PASSWORD_CHANGED_AT, {"user_id": user_id}).scalar()
+
     def set_password(
         self, user_id: UUID, password_hash: str, *, now: datetime, temporary: bool = False
     ) -> None:
@@ -180,3 +195,6 @@ class PostgresCredentials:
                 "stale_before": now - SEEN_AGAIN_AFTER,
             },
         )
+
+    def forget_addresses(self, user_id: UUID) -> None:
+        self._connection.execute(_FORGET_ADDRESSES, {"user": user_id})

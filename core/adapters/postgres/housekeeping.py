@@ -25,11 +25,12 @@ KEEP_REVOKED = timedelta(days=30)
 FORGET_ADDRESS = timedelta(days=365)
 
 
-def _oldest(column: Column[Any]) -> Delete:
+def _oldest(column: Column[Any], *, shared: bool = False) -> Delete:
     """Deletes a batch of the rows whose `column` is at most `until`, found through its index.
 
     The condition stands twice: it is checked again on the row as it is when it is locked, so that
-    a counter that was charged in between stays.
+    a counter that was charged in between stays. With `shared`, rows that others hold are left for
+    the next time: they lock several in another order, and the two could wait for each other.
     """
     expired = column <= bindparam("until")
     batch: Select[Any] = (
@@ -39,6 +40,8 @@ def _oldest(column: Column[Any]) -> Delete:
         .order_by(column)
         .limit(bindparam("batch"))
     )
+    if shared:
+        batch = batch.with_for_update(skip_locked=True)
     return delete(column.table).where(raw("ctid") == func.any(array(batch)), expired)
 
 
@@ -46,8 +49,8 @@ _RULES: tuple[tuple[str, Delete, timedelta], ...] = (
     ("one_time_codes", _oldest(one_time_codes.c.expires_at), timedelta()),
     ("pending_registrations", _oldest(pending_registrations.c.expires_at), timedelta()),
     ("idempotency_records", _oldest(idempotency_records.c.expires_at), timedelta()),
-    ("throttles", _oldest(throttles.c.expires_at), timedelta()),
-    ("known_addresses", _oldest(known_addresses.c.last_seen_at), FORGET_ADDRESS),
+    ("throttles", _oldest(throttles.c.expires_at, shared=True), timedelta()),
+    ("known_addresses", _oldest(known_addresses.c.last_seen_at, shared=True), FORGET_ADDRESS),
     ("sessions", _oldest(sessions.c.absolute_expires_at), timedelta()),
     ("revoked_sessions", _oldest(sessions.c.revoked_at), KEEP_REVOKED),
 )

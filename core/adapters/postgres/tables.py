@@ -38,7 +38,7 @@ from core.adapters.postgres.columns import (
 )
 
 # The migration that this code needs at least; the schema may be newer (expand and contract).
-REQUIRED_REVISION = "0011"
+REQUIRED_REVISION = "0012"
 
 users = Table(
     "users",
@@ -86,6 +86,7 @@ user_logins = Table(
     postgresql_with=HOT,
 )
 
+# `changed_at` tells one password from the next: it grows with each new one, and a rehash leaves it.
 password_credentials = Table(
     "password_credentials",
     metadata,
@@ -204,13 +205,16 @@ user_roles = Table(
     Index(None, "role", "user_id"),
 )
 
-# The key is a pseudonym of account and address; expires_at changes once a window only.
+# The key is a pseudonym of account and address; expires_at changes once a window only. `pending`
+# are guesses at work, of which none is any more at `pending_until`.
 throttles = Table(
     "throttles",
     metadata,
     Column("key", LargeBinary, primary_key=True),
     Column("failures", BigInteger, nullable=False),
     moment("expires_at"),
+    Column("pending", BigInteger, nullable=False, server_default=text("0")),
+    moment("pending_until", nullable=True),
     Index(None, "expires_at"),
     postgresql_with=HOT,
 )
