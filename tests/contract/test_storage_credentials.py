@@ -95,25 +95,33 @@ def test_a_user_without_a_password_is_found_without_a_hash(storage: PostgresStor
 
 def test_a_one_time_password_ends(storage: PostgresStorage, user: NewUser) -> None:
     """By email and by name; one that its owner chose stays."""
+    username = str(user.username).lower()
 
-    def found(*, age: timedelta, temporary: bool) -> set[str | None]:
+    def set_password(*, temporary: bool) -> None:
         with storage.write(CONTEXT) as uow:
-            uow.credentials.set_password(user.id, "hash-1", now=START - age, temporary=temporary)
+            uow.credentials.set_password(user.id, "hash-1", now=START, temporary=temporary)
             uow.commit()
-        username = str(user.username).lower()
+
+    def found(age: timedelta) -> set[str | None]:
         with storage.read() as stores:
             candidates = [
                 stores.credentials.login_candidate(
-                    email=email, username=name, address_key=HOME, now=START, one_time=WEEK
+                    email=email,
+                    username=name,
+                    address_key=HOME,
+                    now=START + age,
+                    one_time=WEEK,
                 )
                 for email, name in ((user.email_normalised, None), (None, username))
             ]
         return {candidate.password_hash for candidate in candidates if candidate}
 
     a_moment = timedelta(seconds=1)
-    assert found(age=WEEK - a_moment, temporary=True) == {"hash-1"}
-    assert found(age=WEEK, temporary=True) == {None}
-    assert found(age=100 * WEEK, temporary=False) == {"hash-1"}
+    set_password(temporary=True)
+    assert found(WEEK - a_moment) == {"hash-1"}
+    assert found(WEEK + a_moment) == {None}
+    set_password(temporary=False)
+    assert found(100 * WEEK) == {"hash-1"}
 
 
 def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> None:
