@@ -70,6 +70,53 @@ BEGIN
 END
 $$;
 
+-- What the server's log may hold of our sessions, whatever it logs of others: the driver writes values into the text
+-- of its statements, so a logged statement, row or plan would hold addresses and password hashes (core/domain/
+-- server_log.py says why each). Only a superuser, or who has SET on the parameter, may give these to a role; without
+-- that right the same has to be set for the whole server, as cdk does for RDS.
+DO $$
+DECLARE
+    wanted record;
+    refused text[] := '{}';
+BEGIN
+    FOR wanted IN
+        SELECT rolname AS role, name, value
+        FROM pg_roles, (VALUES
+            ('log_min_error_statement', 'panic'),
+            ('log_error_verbosity', 'terse'),
+            ('log_statement', 'ddl'),
+            ('log_min_duration_statement', '-1'),
+            ('log_min_duration_sample', '-1'),
+            ('log_transaction_sample_rate', '0'),
+            ('log_parameter_max_length', '0'),
+            ('log_parameter_max_length_on_error', '0'),
+            ('debug_print_parse', 'off'),
+            ('debug_print_rewritten', 'off'),
+            ('debug_print_plan', 'off'),
+            ('auto_explain.log_min_duration', '-1'),
+            ('pgaudit.log_statement', 'off')
+        ) AS quiet (name, value)
+        WHERE rolname IN ('user_api', 'user_api_b', 'user_api_owner') AND NOT EXISTS (
+            SELECT FROM pg_db_role_setting
+            WHERE setdatabase = 0 AND setrole = pg_roles.oid AND name || '=' || value = ANY (setconfig)
+        )
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER ROLE %I SET %I = %L', wanted.role, wanted.name, wanted.value);
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- A library that is not loaded has no parameters; the attempt above leaves an empty one.
+            IF coalesce(nullif(current_setting(wanted.name, true), ''), wanted.value) <> wanted.value THEN
+                refused := refused || format('%s = %s', wanted.name, wanted.value);
+            END IF;
+        END;
+    END LOOP;
+    IF refused <> '{}' THEN
+        RAISE WARNING 'the log of this server may hold values of statements, and % may not change that: set % for the server, or run this file as a superuser',
+            current_user, (SELECT string_agg(DISTINCT each, ', ') FROM unnest(refused) AS each);
+    END IF;
+END
+$$;
+
 -- PostgreSQL lets every role connect to a new database and make temporary tables in it; only ours may connect here.
 -- A copy of a template does not bring these rights along, so they are set for each database.
 DO $$
@@ -77,6 +124,41 @@ BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO user_api_app', current_database());
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO user_api_owner', current_database());
+    -- RDS Proxy looks after its target with this login, and fails without its rights.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rdsproxyadmin') THEN
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO rdsproxyadmin', current_database());
+    END IF;
+END
+$$;
+
+-- Nor may ours connect to the databases that every server has, which PostgreSQL opens to every role. Other logins keep
+-- what they had. On RDS the master user owns both; where this login owns neither, their owner has to do it.
+DO $$
+DECLARE
+    opened record;
+    other name;
+BEGIN
+    FOR opened IN
+        SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database
+        WHERE datname IN ('postgres', 'template1') AND datname <> current_database() AND EXISTS (
+            SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))
+            WHERE grantee = 0 AND privilege_type = 'CONNECT'
+        )
+    LOOP
+        IF NOT pg_has_role(opened.owner, 'USAGE') THEN
+            RAISE WARNING 'user_api may connect to the database %: its owner % has to REVOKE CONNECT ON DATABASE % FROM PUBLIC',
+                opened.datname, opened.owner, opened.datname;
+            CONTINUE;
+        END IF;
+        FOR other IN
+            SELECT rolname FROM pg_roles
+            WHERE rolcanlogin AND NOT rolsuper AND rolname <> opened.owner
+                AND rolname NOT IN ('user_api', 'user_api_b', 'user_api_owner')
+        LOOP
+            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', opened.datname, other);
+        END LOOP;
+        EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', opened.datname);
+    END LOOP;
 END
 $$;
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from alembic import command
 from alembic.config import Config
@@ -22,10 +22,11 @@ from migrations.locking import exclusive
 _PROVISION = Path(__file__).with_name("provision.sql")
 
 
-def provision(url: str, *, patience: float = PATIENCE) -> None:
+def provision(url: str, *, patience: float = PATIENCE) -> list[str]:
     """Makes the roles and their rights on this database; running it again changes nothing.
 
     The login has to be a superuser, or RDS' master user: CREATEROLE and ownership are enough.
+    Returns what such a login may not do, and somebody else has to, in a line each.
 
     Raises:
         ConfigurationError: a wrong URL, or a login without these rights.
@@ -35,9 +36,12 @@ def provision(url: str, *, patience: float = PATIENCE) -> None:
     try:
         with open_engine(url).connect() as connection:
             session = connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
+            driver: Any = connection.connection.dbapi_connection
+            driver.notices = notices = _Notices()
             # PostgreSQL refuses one of two changes of a row of rights at one time.
             with exclusive(session, ends=ends):
                 session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
+            return notices.warnings
     except DBAPIError as error:
         raise _unusable(url, error) from error
 
@@ -102,6 +106,18 @@ def current(url: str) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     except DBAPIError as error:
         raise _unusable(url, error) from error
+
+
+class _Notices:
+    """In place of psycopg2's list, which SQLAlchemy empties, of what a server says besides."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def append(self, notice: str) -> None:
+        first = notice.partition("\n")[0]
+        if first.startswith("WARNING:"):
+            self.warnings.append(first.removeprefix("WARNING:").strip())
 
 
 def _run(

@@ -14,11 +14,12 @@ from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from tests.support.clients import Client, LambdaClient
 from tests.support.environment import service_environment
-from tests.support.log_review import logs_are_reviewed, review_this_process
+from tests.support.log_review import logs_are_reviewed, review_server, review_this_process
 from tests.support.mailbox import Mailbox
 from tests.support.people import People
 from tests.support.redis_kinds import redis_kinds
 from tests.support.server import ServerProcess
+from tests.support.server_log import AS_RDS
 from tests.support.staff import Staff
 
 __all__ = ["logs_are_reviewed"]
@@ -28,9 +29,22 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
-    """A cluster of this worker's own; USER_API_PG_BIN chooses the binaries."""
-    with LocalPostgres.start(tmp_path_factory.mktemp("cluster") / "data", settings=FAST) as server:
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of this worker's cluster."""
+    log = tmp_path_factory.mktemp("cluster") / "data.log"
+    review_server(log)
+    return log
+
+
+@pytest.fixture(scope="session")
+def postgres(server_log: Path) -> Iterator[LocalPostgres]:
+    """A cluster of this worker's own; USER_API_PG_BIN chooses the binaries.
+
+    It logs as RDS does, and besides every statement of a login that is not told otherwise, as an
+    administrator in search of a slow one may have it.
+    """
+    settings = {**FAST, **AS_RDS, "log_min_duration_statement": "0"}
+    with LocalPostgres.start(server_log.with_suffix(""), settings=settings) as server:
         yield server
 
 

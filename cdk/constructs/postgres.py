@@ -13,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk.config.deployment import Deployment, Site
+from cdk.config.server_log import SERVER_LOG, STATEMENT_STATISTICS
 from cdk.constructs.access import POSTGRES_PORT
 from cdk.constructs.monitoring_role import monitoring_role
 from cdk.constructs.network import DATA, Network
@@ -156,6 +157,8 @@ class Database(Construct):
             security_groups=[self.security_group],
             require_tls=True,
             iam_auth=False,
+            # It would log statements with their values.
+            debug_logging=False,
             # The owner, the worker's sessions and RDS itself need the rest.
             max_connections_percent=90,
             # The service gives up after 1 s; a connection that comes later is for nobody.
@@ -208,15 +211,8 @@ def parameters(
         parameters={
             "rds.force_ssl": "1",
             "max_connections": str(connections),
-            "shared_preload_libraries": "pg_stat_statements",
-            "pg_stat_statements.track": "all",
-            # Milliseconds; half of what the service waits for a slow statement's neighbours.
-            "log_min_duration_statement": "500",
-            "log_lock_waits": "1",
-            "log_statement": "ddl",
-            # Values of a failed statement are people's data.
-            "log_parameter_max_length": "0",
-            "log_parameter_max_length_on_error": "0",
+            **STATEMENT_STATISTICS,
+            **SERVER_LOG,
         },
     )
 

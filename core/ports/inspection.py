@@ -114,6 +114,15 @@ class Inspection(Protocol):
         milliseconds."""
         ...
 
+    def server_log(self) -> Mapping[str, str]:
+        """The parameters of core/domain/server_log.py as they are in this session, without those
+        that there are not, or that this login may not read."""
+        ...
+
+    def other_databases(self) -> Sequence[str]:
+        """Those that everybody may connect to, this login too, beside its own."""
+        ...
+
     def signing_keys(self, *, now: datetime) -> Sequence[SigningKey]:
         """Those that are not retired; makes none."""
         ...

@@ -32,7 +32,8 @@ def migrate(revision: str, provision: bool, sql: bool, as_json: bool) -> None:
 
     Connects as MIGRATION_DATABASE_URL, or as DATABASE_URL if that is not set, outside of
     development with TLS only. Running it again does nothing, and of several at once one works and
-    the others wait. --provision needs a login that may make roles, such as RDS' master user.
+    the others wait. --provision needs a login that may make roles, such as RDS' master user; what
+    that may not do, and a superuser has to, is told on standard error.
     """
     if sql and (as_json or provision):
         raise click.UsageError("--sql excludes --json and --provision")
@@ -57,7 +58,8 @@ def migrate(revision: str, provision: bool, sql: bool, as_json: bool) -> None:
 
     url = _url()
     if provision:
-        runner.provision(url)
+        for line in runner.provision(url):
+            click.echo(f"user-api: {line}", err=True)
         last = time.monotonic()
     runner.upgrade(url, revision, progress=tell)
     if as_json:

@@ -16,6 +16,7 @@ from core.errors import ConfigurationError
 from handler.local.postgres_account import account_for
 from handler.local.postgres_binaries import Binaries, find_binaries
 from handler.local.postgres_folder import (
+    close_to_others,
     existing_major,
     initialise,
     reason,
@@ -31,10 +32,7 @@ DATABASE = "user_api"
 
 _PROVISION = Path(__file__).resolve().parents[2] / "migrations" / "provision.sql"
 _SCRIPT_SECONDS = 30.0
-# Nothing of the service is in the first two, and PostgreSQL opens them to every role.
 _FIRST_DATABASE = r"""
-REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
-REVOKE CONNECT ON DATABASE template1 FROM PUBLIC;
 SELECT 'CREATE DATABASE user_api'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'user_api') \gexec
 """
@@ -88,6 +86,7 @@ class LocalPostgres:
                 initialise(data_dir, binaries=binaries, account=account, sync=sync, timeout=left)
             else:
                 wait_until_free(data_dir)
+                close_to_others(data_dir)
             server = Server(data_dir, binaries=binaries, account=account, settings=values)
         except BaseException:
             os.close(lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,7 @@ _LOCALES = ("C.UTF-8", "C")
 _POLL_SECONDS = 0.05
 # A server whose owner was killed needs a moment to go; any longer and somebody else owns it.
 _ORPHAN_SECONDS = 5.0
+_OWNER_ALONE = 0o700
 
 
 def take_lock(data_dir: Path) -> int:
@@ -76,6 +78,17 @@ def existing_major(data_dir: Path) -> int | None:
     if not text.isdecimal():
         raise ConfigurationError(f"{version} holds no version: choose another data folder")
     return int(text)
+
+
+def close_to_others(data_dir: Path) -> None:
+    """Nobody but its owner enters `data_dir`, whatever was allowed before.
+
+    Raises:
+        ConfigurationError: its rights cannot be changed.
+    """
+    with _readable(data_dir):
+        if stat.S_IMODE(data_dir.stat().st_mode) != _OWNER_ALONE:
+            data_dir.chmod(_OWNER_ALONE)
 
 
 def wait_until_free(data_dir: Path) -> None:

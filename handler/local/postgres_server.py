@@ -11,7 +11,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+from core.domain.server_log import QUIET
 from core.errors import ConfigurationError
 from handler.local.postgres_account import Account
 from handler.local.postgres_binaries import Binaries
@@ -53,6 +55,8 @@ _DEFAULTS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "lc_messages": "C",
+    # Of a library that is not loaded a server takes no parameter.
+    **{name: value for name, value in QUIET.items() if "." not in name},
 }
 
 _SOCKET_ONLY = {"listen_addresses": "", "port": str(PORT), "unix_socket_permissions": "0700"}
@@ -79,7 +83,7 @@ class Server:
         command += [binaries.program("postgres"), "-D", str(data_dir)]
         command += [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
         try:
-            with self._log.open("wb") as log:
+            with _private_log(self._log) as log:
                 self._guard = account.spawn(command, log=log)
         except OSError as error:
             shutil.rmtree(self.sockets, ignore_errors=True)
@@ -132,6 +136,14 @@ class Server:
             return False
         lines = [line.strip() for line in note.splitlines()]
         return len(lines) >= 8 and lines[4] == str(self.sockets) and lines[7] == "ready"
+
+
+def _private_log(path: Path) -> IO[bytes]:
+    """A new file for its owner alone; who has opened the one before reads nothing of this one."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+    )
 
 
 def _private_folder(account: Account) -> Path:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from migrations.runner import downgrade
-from tests.support.doctor import Clinic, Patient, relay_with_login
-from tests.support.storage import query
+from tests.support.doctor import Patient, relay_with_login, role
 
 OTHER_KEY = base64.b64encode(b"some quite other key of 32 bytes").decode()
-
-
-@contextlib.contextmanager
-def role(clinic: Clinic, change: str, undo: str) -> Iterator[None]:
-    """Roles are shared by all databases of the cluster."""
-    query(clinic.postgres.superuser_url, change)
-    try:
-        yield
-    finally:
-        query(clinic.postgres.superuser_url, undo)
 
 
 # --- the schema --------------------------------------------------------------------------------

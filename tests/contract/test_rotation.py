@@ -18,6 +18,7 @@ from core.ports.logins import Login
 from handler.aws.logins import SecretLogins
 from handler.aws.rotation import lambda_handler
 from handler.configuration import Configuration
+from migrations import runner
 from tests.support.rotation import OWNER_SECRET, SECRET, STEPS, Deployed, deployed_on
 from tests.support.storage import opened, query, sql
 from tests.support.tls_postgres import ADMINISTRATOR, TlsPostgres, tls_postgres
@@ -130,11 +131,34 @@ def test_the_twin_has_the_limits_and_rights_of_the_first(deployed: Deployed) -> 
 
 
 def test_no_password_reaches_the_servers_log(deployed: Deployed) -> None:
-    """It logs the statements of this kind, here as on RDS with pgaudit."""
+    """Nor what it is checked with. The server logs statements that change roles, as RDS does."""
     deployed.rotate()
     log = (deployed.database.ca_file.parent / "data.log").read_text()
     assert "ALTER ROLE" in log
     assert deployed.secrets.value(SECRET)["password"] not in log
+    verifiers = "SELECT rolpassword FROM pg_authid WHERE rolname IN ('user_api', 'user_api_b')"
+    for (verifier,) in query(deployed.database.postgres.superuser_url, verifiers):
+        assert verifier.startswith("SCRAM-SHA-256$")
+        assert verifier not in log
+
+
+def test_what_only_a_superuser_gives_keeps_no_rotation_from_its_work(deployed: Deployed) -> None:
+    """The server's log is quiet by the roles that provision.sql knows. A second login that the
+    rotation makes, by an administrator who is no superuser, has it from provision.sql, too."""
+    superuser = deployed.database.postgres.superuser_url
+    twin = "SELECT setconfig FROM pg_db_role_setting WHERE setrole = to_regrole('user_api_b')"
+    if query(superuser, "SELECT to_regrole('user_api_b') IS NOT NULL") == [(True,)]:
+        query(superuser, "DROP ROLE user_api_b")
+    deployed.rotate()
+    assert who(deployed.url()) == "user_api_b"
+    ((given,),) = query(superuser, twin)
+    assert "statement_timeout=2s" in given
+    assert "log_min_duration_statement=-1" not in given
+    assert runner.provision(superuser) == []
+    first = "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'user_api'::regrole"
+    ((given,),) = query(superuser, twin)
+    ((wanted,),) = query(superuser, first)
+    assert sorted(given) == sorted(wanted)
 
 
 def test_each_step_may_be_run_again(deployed: Deployed) -> None:

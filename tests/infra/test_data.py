@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from cdk.config.server_log import SERVER_LOG, STATEMENT_STATISTICS
+from core.domain.server_log import QUIET, loud
+
 Template = Mapping[str, Any]
 Assemblies = Mapping[str, Mapping[str, dict[str, Any]]]
 
@@ -104,6 +107,26 @@ def test_database_takes_tls_only_and_nobody_by_default(
     assert all("DatabaseInstanceSecurityGroup" in pair for pair in let_in)
     assert any("ProxySecurityGroup" in pair for pair in let_in)
     assert any("RotationSecurityGroup" in pair for pair in let_in)
+
+
+@pytest.mark.parametrize("stack", ["development-data", "staging-data", "production-data"])
+def test_databases_log_no_values(assemblies: Assemblies, stack: str) -> None:
+    """Nor does the proxy: the log goes to CloudWatch. What it holds on a real server:
+    tests/conformance/test_server_log.py."""
+    template = assemblies[stack.partition("-")[0]][f"user-api-{stack}"]
+    assert _one(template, "AWS::RDS::DBProxy")["DebugLogging"] is False
+    _logs_no_values(template)
+
+
+def test_replica_logs_no_values(assemblies: Assemblies) -> None:
+    _logs_no_values(assemblies["production"]["user-api-production-dr-data"])
+
+
+def _logs_no_values(template: Template) -> None:
+    parameters = _one(template, "AWS::RDS::DBParameterGroup")["Parameters"]
+    assert SERVER_LOG.items() <= parameters.items()
+    assert not loud({**QUIET, **parameters})
+    assert STATEMENT_STATISTICS.items() <= parameters.items()
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,15 @@ class Clinic:
 
     def durable(self, *, on: bool) -> None:
         """Whether commits survive a power cut; copying databases is much quicker without."""
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
-            setting = f"ALTER SYSTEM SET {name} = {'on' if on else 'off'}"
-            with closing(psycopg2.connect(self.postgres.superuser_url)) as connection:
-                connection.autocommit = True
-                with connection.cursor() as cursor:
-                    cursor.execute(setting)
+        value = "on" if on else "off"
+        self.set_for_server(fsync=value, full_page_writes=value, synchronous_commit=value)
+
+    def set_for_server(self, **parameters: str) -> None:
+        with closing(psycopg2.connect(self.postgres.superuser_url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for name, value in parameters.items():
+                    cursor.execute(f"ALTER SYSTEM SET {name} = {value}")
         query(self.postgres.superuser_url, "SELECT pg_reload_conf()")
 
     def settings(self, database: str) -> dict[str, str]:
@@ -120,6 +123,16 @@ class Clinic:
             core.keys.ensure_signing_key()
         finally:
             core.close()
+
+
+@contextmanager
+def role(clinic: Clinic, change: str, undo: str) -> Iterator[None]:
+    """Roles are shared by all databases of the cluster."""
+    query(clinic.postgres.superuser_url, change)
+    try:
+        yield
+    finally:
+        query(clinic.postgres.superuser_url, undo)
 
 
 @dataclass(frozen=True)

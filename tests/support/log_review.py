@@ -14,8 +14,10 @@ import pytest
 from core.adapters.telemetry.logs import JsonLines
 from tests.support.log_lines import VALIDATOR
 from tests.support.people import PASSWORD
+from tests.support.server_log import entries
 
 _LOGS: set[Path] = set()
+_SERVER_LOGS: set[Path] = set()
 _STREAMS = ExitStack()
 _SHOWN = 20
 
@@ -38,10 +40,22 @@ SECRETS = re.compile(
 )
 """What the suites send in great numbers and no log may hold."""
 
+_DATA = re.compile(
+    rf"{SECRETS.pattern}|\$argon2|SCRAM-SHA-256\$|canary(secret|person|text)[0-9a-f]{{16}}"
+    r"|[\w.+-]+@(\w+\.)?example\.(com|org|net)",
+    re.IGNORECASE,
+)
+"""What the database holds besides, and PostgreSQL's log may not."""
+
 
 def review(log: Path) -> None:
     """The file is read at the end of the session, by `logs_are_reviewed`."""
     _LOGS.add(log)
+
+
+def review_server(log: Path) -> None:
+    """The same for a log of PostgreSQL."""
+    _SERVER_LOGS.add(log)
 
 
 def review_this_process(log: Path) -> None:
@@ -78,6 +92,13 @@ def faults(text: str) -> Iterator[str]:
             yield f"holds {found[0]}: {line[:300]}"
 
 
+def server_faults(text: str) -> Iterator[str]:
+    """What PostgreSQL has logged of people's data, but for the tests' own superuser."""
+    for entry in entries(text):
+        if found := _DATA.search(entry):
+            yield f"holds {found[0]}: {entry[:300]}"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def logs_are_reviewed() -> Iterator[None]:
     """Set up before everything else, so that it ends when every process of the session has."""
@@ -85,8 +106,9 @@ def logs_are_reviewed() -> Iterator[None]:
         yield
     found = [
         f"{log.name}: {fault}"
-        for log in sorted(_LOGS)
+        for logs, look in ((_LOGS, faults), (_SERVER_LOGS, server_faults))
+        for log in sorted(logs)
         if log.exists()
-        for fault in faults(log.read_text(encoding="utf-8"))
+        for fault in look(log.read_text(encoding="utf-8"))
     ]
     assert not found, "\n".join([f"{len(found)} bad log lines", *found[:_SHOWN]])

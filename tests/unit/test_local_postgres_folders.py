@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -82,6 +83,25 @@ def test_a_damaged_database_says_so(place: Path) -> None:
     message = refusal(place / "db")
     assert "could not read file" in message
     assert f"(log: {place / 'db.log'})" in message
+
+
+def test_data_and_log_are_for_their_owner_alone(place: Path) -> None:
+    """They hold people's data; also where an earlier start, or somebody since, has opened them."""
+
+    def modes() -> tuple[int, int]:
+        paths = (place / "db", place / "db.log")
+        data, log = (stat.S_IMODE(path.stat().st_mode) for path in paths)
+        return data, log
+
+    with start(place / "db"):
+        assert modes() == (0o700, 0o600)
+    (place / "db").chmod(0o750)
+    (place / "db.log").chmod(0o644)
+    with (place / "db.log").open() as follower:
+        follower.read()
+        with start(place / "db"):
+            assert modes() == (0o700, 0o600)
+        assert follower.read() == ""
 
 
 def test_a_start_has_a_deadline(place: Path) -> None:

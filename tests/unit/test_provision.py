@@ -1,44 +1,31 @@
 """The database roles of migrations/provision.sql, on every PostgreSQL that is here."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 
 import psycopg2
 import pytest
 
 from core.errors import StorageUnavailable
 from handler import cli
-from handler.local import postgres_binaries
 from handler.local.postgres import LocalPostgres
 from handler.local.postgres_binaries import Binaries
 from migrations import runner
 from migrations.locking import ADVISORY_LOCK
+from tests.support.provisioning import (
+    EVERY_INSTALLED,
+    PROVISION,
+    as_rds_makes_it,
+    label,
+    run,
+    started_on,
+)
 
-PROVISION = (Path(__file__).resolve().parents[2] / "migrations" / "provision.sql").read_text()
-EVERY_INSTALLED = list(postgres_binaries._installed(os.environ))
 TABLES = "SELECT relname FROM pg_class WHERE relname = 'users'"
-ROLES = ("user_api", "user_api_app", "user_api_erasure", "user_api_owner")
 
 
-def _label(binaries: Binaries) -> str:
-    return binaries.version
-
-
-@contextmanager
-def started_on(binaries: Binaries) -> Iterator[LocalPostgres]:
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        environ = {"USER_API_PG_BIN": str(binaries.folder)}
-        quick = {"fsync": "off"}
-        with LocalPostgres.start(Path(name, "db"), settings=quick, environ=environ) as started:
-            yield started
-
-
-@pytest.fixture(scope="module", params=EVERY_INSTALLED, ids=_label)
+@pytest.fixture(scope="module", params=EVERY_INSTALLED, ids=label)
 def database(request: pytest.FixtureRequest) -> Iterator[LocalPostgres]:
     with started_on(request.param) as started:
         run(
@@ -47,14 +34,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[LocalPostgres]:
             "CREATE TABLE secrets (n int); GRANT SELECT, INSERT ON notes TO user_api_app",
         )
         yield started
-
-
-def run(url: str, sql: str) -> list[tuple[object, ...]]:
-    with closing(psycopg2.connect(url, connect_timeout=5)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall() if cursor.description else []
 
 
 @pytest.mark.parametrize(
@@ -160,18 +139,7 @@ def test_running_it_again_changes_nothing(database: LocalPostgres) -> None:
     assert run(database.superuser_url, rights) == before
 
 
-def as_rds_makes_it(database: LocalPostgres, *, master: str) -> str:
-    """An empty database of a master user, and no other role of ours; gives the superuser's URL."""
-    superuser = database.url(role="postgres", database="postgres")
-    database.drop_database("user_api")
-    for role in ROLES:
-        run(superuser, f"DROP ROLE {role}")
-    run(superuser, f"CREATE ROLE {master} LOGIN CREATEROLE")
-    run(superuser, f"CREATE DATABASE user_api OWNER {master}")
-    return superuser
-
-
-@pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=_label)
+@pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=label)
 def test_a_master_user_who_is_no_superuser_can_run_it(binaries: Binaries) -> None:
     """RDS gives no superuser, but a master user with CREATEROLE who owns the database."""
     with started_on(binaries) as database:
@@ -185,7 +153,7 @@ def test_a_master_user_who_is_no_superuser_can_run_it(binaries: Binaries) -> Non
             run(database.app_url, "CREATE TABLE mine (n int)")
 
 
-@pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=_label)
+@pytest.mark.parametrize("binaries", EVERY_INSTALLED, ids=label)
 def test_migrate_provisions_as_the_owner_that_rds_has_made(
     binaries: Binaries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

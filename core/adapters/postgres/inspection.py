@@ -17,6 +17,7 @@ from core.adapters.postgres.signing_keys import PostgresSigningKeys
 from core.adapters.postgres.tables import REQUIRED_REVISION
 from core.config import Settings
 from core.domain.access import ADMIN_ROLE
+from core.domain.server_log import OF_THE_SERVER, QUIET
 from core.domain.user import UserStatus
 from core.ports.inspection import (
     OVERDUE,
@@ -90,6 +91,15 @@ WHERE relnamespace = 'public'::regnamespace
 _LIMITS = text("""
 SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
     'idle_in_transaction_session_timeout', 'default_transaction_isolation', 'TimeZone')
+""")
+_SERVER_LOG = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+# Not those that are open to our roles by name: databases of other installations, which share them.
+_OTHER_DATABASES = text("""
+SELECT datname FROM pg_database
+WHERE datallowconn AND datname <> current_database() AND EXISTS (
+    SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba)))
+    WHERE grantee = 0 AND privilege_type = 'CONNECT')
+ORDER BY datname
 """)
 _ADMINS = text("""
 SELECT count(*) FROM user_roles JOIN users ON users.id = user_roles.user_id
@@ -170,6 +180,16 @@ class PostgresInspection:
     def limits(self) -> Mapping[str, str]:
         with self._connection() as connection:
             return {str(row[0]): str(row[1]) for row in connection.execute(_LIMITS)}
+
+    def server_log(self) -> Mapping[str, str]:
+        names = [*QUIET, *OF_THE_SERVER]
+        with self._connection() as connection:
+            rows = connection.execute(_SERVER_LOG, {"names": names})
+            return {str(row[0]): str(row[1]) for row in rows}
+
+    def other_databases(self) -> Sequence[str]:
+        with self._connection() as connection:
+            return [str(name) for name in connection.execute(_OTHER_DATABASES).scalars()]
 
     def signing_keys(self, *, now: datetime) -> Sequence[SigningKey]:
         with self._connection() as connection:

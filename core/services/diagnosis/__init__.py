@@ -95,6 +95,12 @@ class Diagnosis:
             ("connections", lambda ask: database.connections(ask.server(), settings), reached),
             ("clock", lambda ask: database.clock(ask.clock()), reached),
             ("limits", lambda ask: database.limits(ask.limits(), settings), reached),
+            ("server_log", lambda ask: database.server_log(ask.server_log()), reached),
+            (
+                "other_databases",
+                lambda ask: database.other_databases(ask.other_databases()),
+                reached,
+            ),
             (SCHEMA, lambda ask: database.schema(ask.schema()), reached),
             ("application_role", lambda ask: database.role(ask.application_role()), migrated),
             ("erasure_role", lambda ask: database.role(ask.erasure_role()), migrated),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from core.config import Settings
 from core.domain.diagnosis import Finding, fail, ok, warn
+from core.domain.server_log import QUIET, loud, unread
 from core.ports.inspection import (
     ClockReading,
     InspectionFailed,
@@ -156,3 +157,39 @@ def limits(found: Mapping[str, str], settings: Settings) -> Finding:
         remedy = "ALTER ROLE ... SET statement_timeout to at most DATABASE_STATEMENT_TIMEOUT"
         return warn(f"{detail}: longer than DATABASE_STATEMENT_TIMEOUT", remedy)
     return ok(detail)
+
+
+def server_log(found: Mapping[str, str]) -> Finding:
+    """That the server's log quotes no statement of this login: its values are people's data."""
+    wanted, hidden = loud(found), unread(found)
+    told = [f"{name} is {found[name]}" for name in wanted]
+    remedies = []
+    if wanted:
+        settings = ", ".join(f"{name} = {value}" for name, value in wanted.items())
+        remedies.append(f"set for the server {settings}")
+    if wanted.keys() & QUIET.keys():
+        remedies.append(
+            "or for this login alone: run migrations/provision.sql again, as a superuser"
+        )
+    if "log_destination" in wanted:
+        remedies.append(
+            "or ALTER ROLE ... SET log_min_messages = log, which logs none of its errors"
+        )
+    if hidden:
+        told.append(f"this login may not read {', '.join(hidden)}")
+        remedies.append("look at what it may not read as a superuser")
+    if not told:
+        return ok("it quotes no statement of this login")
+    return warn(f"it may hold addresses and hashes: {', '.join(told)}", "; ".join(remedies))
+
+
+def other_databases(found: Sequence[str]) -> Finding:
+    """A stolen password should open one database."""
+    if not found:
+        return ok("none is open to this login")
+    named = ", ".join(found)
+    remedy = (
+        "run migrations/provision.sql again as their owner, for postgres and template1; for others"
+        f" REVOKE CONNECT ON DATABASE {named} FROM PUBLIC, and grant it to those who need it"
+    )
+    return warn(f"everybody may connect to {named}, this login too", remedy)
