@@ -71,6 +71,12 @@ class PrincipalStore(Protocol):
         """
         ...
 
+    def locked(self, session_id: UUID, *, user_id: UUID, now: datetime) -> bool:
+        """Whether the user is active and the session is theirs and alive: both stay so until the
+        transaction ends. Two statements, the user's row first; what was changed meanwhile is waited
+        for and seen."""
+        ...
+
     def current_epoch(self) -> int: ...
 
 

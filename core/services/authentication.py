@@ -21,11 +21,12 @@ from core.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from core.ports.account_stores import AccountKind, LoginCandidate
+from core.ports.account_stores import LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import AccessClaims, AccessTokens, PasswordHasher
 from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
+from core.services.sign_up_passwords import SignUpPasswords
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, refusal
 from core.services.tokens import TokenIssuer
@@ -39,6 +40,7 @@ class Authentication:
     access_tokens: AccessTokens
     issuer: TokenIssuer
     throttling: Throttling
+    sign_up_passwords: SignUpPasswords
     policy: SessionPolicy
     metrics: Metrics
     clock: Clock
@@ -84,21 +86,22 @@ class Authentication:
         Raises:
             InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
             EmailNotVerified: only after the right password, be it of an unverified user or of a
-                sign-up, whether or not the address has an account beside it.
+                sign-up, whatever other sign-ups or accounts the address has had since.
             TooManyRequests, Overloaded
         """
         email, username = _identify(identifier)
         typed_name = _typed(email, username)
         self._refuse_again(context, typed_name)
+        name = email or username or ""
         with self.throttling.turns.taking() as take:
             candidate, buckets = self._admit(context, take, email=email, username=username)
-            known, new_hash = yield from self._check(context, candidate, password)
+            known, new_hash = yield from self._check(context, candidate, name, password)
         tokens = self._open_session(context, known, buckets, new_hash)
         self.throttling.refusals.drop(typed_name, context)
         return tokens
 
     def _check(
-        self, context: RequestContext, candidate: LoginCandidate | None, password: str
+        self, context: RequestContext, candidate: LoginCandidate | None, name: str, password: str
     ) -> Steps[tuple[LoginCandidate, str | None]]:
         """The candidate whose password it is, and the hash that has to replace an old one."""
         # What is longer than any password could be is cut: it cannot match, at the same cost.
@@ -108,14 +111,12 @@ class Authentication:
         check = yield from computed(self.hasher.verify(stored, typed), known=known)
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
-            stored = candidate.sign_up_hash if candidate else None
-            sign_up = yield from computed(self.hasher.verify(stored, typed), known=known)
-            refused = EmailNotVerified if sign_up.matches else InvalidCredentials
-            self._record_failure(context, candidate, refused)
-            raise refused
+            as_sign_up = self.hasher.hash(typed, salt=self.sign_up_passwords.salt(name))
+            sign_up_hash = yield from computed(as_sign_up, known=known)
+            digest = self.sign_up_passwords.digest(name, sign_up_hash)
+            raise self._refused(context, candidate, digest)
         if not candidate.email_verified:
-            self._record_failure(context, candidate, EmailNotVerified)
-            raise EmailNotVerified
+            raise self._refused(context, candidate, None)
         if not check.rehash:
             return candidate, None
         return candidate, (yield from computed(self.hasher.hash(typed), known=known))
@@ -142,18 +143,14 @@ class Authentication:
                 email=email,
                 username=username,
                 address_key=self.throttling.address_key(context),
-                now=now,
             )
-            # A sign-up has no counter of its own: each new one would begin anew, and only where
-            # there is no account.
-            known = candidate is not None and candidate.kind is AccountKind.USER
-            account = str(candidate.id) if candidate and known else typed_name
+            account = str(candidate.id) if candidate else typed_name
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
             exceeded = uow.throttles.charge(buckets, now=now)
             if exceeded and exceeded.first:
-                subject = candidate.id if candidate and known else None
+                subject = candidate.id if candidate else None
                 policy: dict[str, object] = {"policy": exceeded.bucket.policy}
                 uow.record(
                     Event(
@@ -178,21 +175,22 @@ class Authentication:
                 retry_after=1, limit=self.throttling.turns.at_once, window=1, policy="at-once"
             )
 
-    def _record_failure(
-        self,
-        context: RequestContext,
-        candidate: LoginCandidate | None,
-        refused: type[EmailNotVerified | InvalidCredentials],
-    ) -> None:
-        known = candidate is not None and candidate.kind is AccountKind.USER
-        subject = candidate.id if candidate and known else None
+    def _refused(
+        self, context: RequestContext, candidate: LoginCandidate | None, sign_up: bytes | None
+    ) -> EmailNotVerified | InvalidCredentials:
+        """What to raise; `sign_up` is the digest of what was typed, or None where the password was
+        that of an unverified user."""
+        subject = candidate.id if candidate else None
         with self.storage.write(context) as uow:
-            reason = "unverified" if refused is EmailNotVerified else "refused"
-            details: dict[str, object] = {"reason": reason}
+            unverified = sign_up is None or uow.registrations.knows_password(
+                sign_up, now=self.clock.now()
+            )
+            details: dict[str, object] = {"reason": "unverified" if unverified else "refused"}
             uow.record(
                 Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
             )
             uow.commit()
+        return EmailNotVerified() if unverified else InvalidCredentials()
 
     def _open_session(
         self,

@@ -1,10 +1,11 @@
-"""Units of work that take a permission; attempts to get beyond it are written down."""
+"""Units of work on oneself, and those that take a permission, whose denials are written down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from core.domain.access import Permission, Principal
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
 from core.domain.user import User
-from core.errors import NotFound, PermissionDenied, PrivilegeEscalation
+from core.errors import NotFound, PermissionDenied, PrivilegeEscalation, Unauthenticated
 from core.ports.storage import Storage, UnitOfWork
 
 Precondition = Callable[[int], object]
@@ -20,6 +21,27 @@ Precondition = Callable[[int], object]
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@contextmanager
+def own(
+    storage: Storage, context: RequestContext, principal: Principal, *, now: datetime
+) -> Iterator[UnitOfWork]:
+    """A unit of work on the caller's own account, which is locked in it, as is the session.
+
+    Whatever ended the session or closed the account while this waited comes first, and this is
+    refused; a login under way has ended, with its session.
+
+    Raises:
+        Unauthenticated
+    """
+    user_id = principal.user.id
+    with storage.write(context) as uow:
+        # In the order of `administered`, and sessions last; else they could deadlock.
+        uow.credentials.password_hash(user_id)
+        if not uow.principals.locked(principal.session_id, user_id=user_id, now=now):
+            raise Unauthenticated(genuine=True)
+        yield uow
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
+from core.services.guards import own
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, refusal
 
@@ -130,6 +131,7 @@ class Passwords:
 
         Raises:
             InvalidInput: at /current_password when wrong, at /new_password when refused.
+            Unauthenticated: the session ended, or the account was closed, meanwhile.
             TooManyRequests
         """
         user = principal.user
@@ -153,8 +155,7 @@ class Passwords:
         if new == normalise_password(current):
             raise InvalidInput.at("/new_password", "must differ from the current one")
         password_hash = yield from computed(self.hasher.hash(new), known=known)
-        with self.storage.write(context) as uow:
-            # The credential's row is locked first, as a login does; else the two could deadlock.
+        with own(self.storage, context, principal, now=self.clock.now()) as uow:
             if uow.credentials.password_hash(user.id) != stored_hash:
                 raise InvalidInput.at("/current_password", "is wrong")
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
@@ -173,7 +174,6 @@ class Passwords:
                 email=EmailAddress.parse(user.email).normalised,
                 username=None,
                 address_key=self.throttling.address_key(context),
-                now=now,
             )
             known_address = candidate is not None and candidate.known_address
             guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)

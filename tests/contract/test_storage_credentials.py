@@ -11,7 +11,7 @@ import pytest
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.codes import PendingRegistration
 from core.domain.user import NewUser, UserStatus
-from core.ports.account_stores import AccountKind, LoginCandidate
+from core.ports.account_stores import LoginCandidate
 from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user
 
@@ -44,9 +44,7 @@ def pending(email: str, **changes: object) -> PendingRegistration:
 
 def by_email(storage: PostgresStorage, email: str) -> LoginCandidate | None:
     with storage.read() as stores:
-        return stores.credentials.login_candidate(
-            email=email, username=None, address_key=HOME, now=START
-        )
+        return stores.credentials.login_candidate(email=email, username=None, address_key=HOME)
 
 
 def test_email_and_username_lead_to_the_same_candidate(
@@ -56,17 +54,15 @@ def test_email_and_username_lead_to_the_same_candidate(
     metrics.queries.clear()
     found = by_email(storage, user.email_normalised)
     assert found == LoginCandidate(
-        kind=AccountKind.USER,
         id=user.id,
         status=UserStatus.ACTIVE,
         email_verified=True,
         password_hash="hash-1",
         known_address=False,
-        sign_up_hash=None,
     )
     with storage.read() as stores:
         assert found == stores.credentials.login_candidate(
-            email=None, username=str(user.username).lower(), address_key=HOME, now=START
+            email=None, username=str(user.username).lower(), address_key=HOME
         )
     assert metrics.queries == [("select", "users"), ("select", "users")]
 
@@ -76,7 +72,7 @@ def test_unknown_identifiers_lead_nowhere(storage: PostgresStorage) -> None:
     assert by_email(storage, "nobody@example.com") is None
     with storage.read() as stores:
         assert not stores.credentials.login_candidate(
-            email=None, username="nobody", address_key=HOME, now=START
+            email=None, username="nobody", address_key=HOME
         )
 
 
@@ -85,34 +81,6 @@ def test_a_user_without_a_password_is_found_without_a_hash(storage: PostgresStor
     found = by_email(storage, insert_user(storage).email_normalised)
     assert found is not None
     assert found.password_hash is None
-
-
-def test_the_newest_sign_up_stands_in_for_a_user(storage: PostgresStorage) -> None:
-    """Unexpired ones only; beside a user of the address its password is known as well."""
-    email = f"{IDS.new()}@example.com"
-    newest = pending(email, created_at=START, password_hash="newest")
-    with storage.write(CONTEXT) as uow:
-        uow.registrations.insert(pending(email, created_at=START - timedelta(hours=1)))
-        uow.registrations.insert(newest)
-        uow.registrations.insert(
-            pending(email, created_at=START + timedelta(hours=1), expires_at=START)
-        )
-        uow.commit()
-    found = by_email(storage, email)
-    assert found == LoginCandidate(
-        kind=AccountKind.PENDING,
-        id=newest.id,
-        status=UserStatus.PENDING,
-        email_verified=False,
-        password_hash=None,
-        known_address=False,
-        sign_up_hash="newest",
-    )
-    user = insert_user(storage, email=email, email_normalised=email)
-    found = by_email(storage, email)
-    assert found is not None
-    assert (found.kind, found.id) == (AccountKind.USER, user.id)
-    assert (found.password_hash, found.sign_up_hash) == (None, "newest")
 
 
 def test_an_address_is_known_to_the_user_who_logged_in_from_it(
