@@ -22,6 +22,11 @@ class SessionStore(Protocol):
 
     def get(self, session_id: UUID) -> Session | None: ...
 
+    def held(self, session_id: UUID) -> bool:
+        """Whether it has not been revoked, which it is not before the transaction ends. What is
+        revoking it is waited for."""
+        ...
+
     def rotate(
         self,
         session_id: UUID,
@@ -69,12 +74,6 @@ class PrincipalStore(Protocol):
         None unless the session is this user's, alive, the user is active, and no recovery epoch
         raised after `epoch` covers a token issued at `issued_at`.
         """
-        ...
-
-    def locked(self, session_id: UUID, *, user_id: UUID, now: datetime) -> bool:
-        """Whether the user is active and the session is theirs and alive: both stay so until the
-        transaction ends. Two statements, the user's row first; what was changed meanwhile is waited
-        for and seen."""
         ...
 
     def current_epoch(self) -> int: ...

@@ -43,17 +43,14 @@ class Accounts:
             InvalidInput, UsernameTaken
             VersionMismatch: the account has another version than expected.
         """
-        user = principal.user
         columns = dict(changes)
-        now = self.clock.now()
-        with own(self.storage, context, principal, now=now) as uow:
+        with own(self.storage, context, principal) as (uow, user):
             if "attributes" in columns:
-                # Merged into the newest ones; an expected version guards those that were read.
-                latest = user if expected_version is not None else uow.users.by_id(user.id)
-                attributes = latest.attributes if latest is not None else {}
-                columns["attributes"] = merge_patch(attributes, columns["attributes"])
+                columns["attributes"] = merge_patch(user.attributes, columns["attributes"])
             check_profile(columns)
-            changed = uow.users.update(user.id, columns, expected_version=expected_version, now=now)
+            changed = uow.users.update(
+                user.id, columns, expected_version=expected_version, now=self.clock.now()
+            )
             if changed is None:
                 raise VersionMismatch
             fields: dict[str, object] = {"fields": sorted(columns)}
@@ -75,9 +72,8 @@ class Accounts:
             LastAdministrator
             VersionMismatch: the account has another version than expected.
         """
-        user = principal.user
         now = self.clock.now()
-        with own(self.storage, context, principal, now=now) as uow:
+        with own(self.storage, context, principal) as (uow, user):
             closed = uow.users.update(
                 user.id,
                 {"status": UserStatus.DEACTIVATED},

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
 from core.domain.access import Permission, Principal
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
-from core.domain.user import User
+from core.domain.user import User, UserStatus
 from core.errors import NotFound, PermissionDenied, PrivilegeEscalation, Unauthenticated
 from core.ports.storage import Storage, UnitOfWork
 
@@ -25,12 +24,12 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @contextmanager
 def own(
-    storage: Storage, context: RequestContext, principal: Principal, *, now: datetime
-) -> Iterator[UnitOfWork]:
-    """A unit of work on the caller's own account, which is locked in it, as is the session.
+    storage: Storage, context: RequestContext, principal: Principal
+) -> Iterator[tuple[UnitOfWork, User]]:
+    """A unit of work on the caller's own account as it is now, locked in it, as is the session.
 
-    Whatever ended the session or closed the account while this waited comes first, and this is
-    refused; a login under way has ended, with its session.
+    What ended the session or closed the account while this waited came first, and this is refused.
+    A login under way was waited for, and its session is there.
 
     Raises:
         Unauthenticated
@@ -39,9 +38,11 @@ def own(
     with storage.write(context) as uow:
         # In the order of `administered`, and sessions last; else they could deadlock.
         uow.credentials.password_hash(user_id)
-        if not uow.principals.locked(principal.session_id, user_id=user_id, now=now):
+        user = uow.users.locked(user_id)
+        if user is None or user.status is not UserStatus.ACTIVE:
             raise Unauthenticated(genuine=True)
-        yield uow
+        _confirm_session(uow, principal)
+        yield uow, user
 
 
 @contextmanager
@@ -60,6 +61,7 @@ def guarded(
 
     Raises:
         PermissionDenied, PrivilegeEscalation
+        Unauthenticated: the caller's session ended since the request was let in.
     """
     with _audited(storage, context, principal, permission, subject=subject, tried=tried) as uow:
         _confirm(uow, principal)
@@ -83,6 +85,7 @@ def administered(
 
     Raises:
         PermissionDenied, NotFound, VersionMismatch
+        Unauthenticated: the caller's session ended since the request was let in.
         PrivilegeEscalation: the user holds a permission that the caller does not.
     """
     with _audited(storage, context, principal, permission, subject=user_id, tried=tried) as uow:
@@ -138,6 +141,13 @@ def _locked(uow: UnitOfWork, principal: Principal, user_id: UUID) -> User | None
 
 
 def _confirm(uow: UnitOfWork, principal: Principal) -> None:
-    """Raises PermissionDenied when the caller lost a permission since the request was let in."""
+    """Raises PermissionDenied when the caller lost a permission since the request was let in, and
+    Unauthenticated when the session ended."""
     if not uow.access.locked_permissions(principal.user.id).issuperset(principal.permissions):
         raise PermissionDenied
+    _confirm_session(uow, principal)
+
+
+def _confirm_session(uow: UnitOfWork, principal: Principal) -> None:
+    if not uow.sessions.held(principal.session_id):
+        raise Unauthenticated(genuine=True)

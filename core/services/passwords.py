@@ -155,7 +155,7 @@ class Passwords:
         if new == normalise_password(current):
             raise InvalidInput.at("/new_password", "must differ from the current one")
         password_hash = yield from computed(self.hasher.hash(new), known=known)
-        with own(self.storage, context, principal, now=self.clock.now()) as uow:
+        with own(self.storage, context, principal) as (uow, _):
             if uow.credentials.password_hash(user.id) != stored_hash:
                 raise InvalidInput.at("/current_password", "is wrong")
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)

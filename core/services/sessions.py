@@ -112,9 +112,10 @@ class Sessions:
         self, context: RequestContext, principal: Principal, session_id: UUID, reason: RevokeReason
     ) -> bool:
         user_id = principal.user.id
-        now = self.clock.now()
-        with own(self.storage, context, principal, now=now) as uow:
-            ended = uow.sessions.revoke(session_id, user_id=user_id, reason=reason, now=now)
+        with own(self.storage, context, principal) as (uow, _):
+            ended = uow.sessions.revoke(
+                session_id, user_id=user_id, reason=reason, now=self.clock.now()
+            )
             if ended:
                 _record_revocation(uow, user_id, [session_id], reason)
                 uow.commit()
@@ -125,9 +126,8 @@ class Sessions:
         meanwhile."""
         user_id = principal.user.id
         reason = RevokeReason.LOGOUT_ALL
-        now = self.clock.now()
-        with own(self.storage, context, principal, now=now) as uow:
-            ended = uow.sessions.revoke_all(user_id, reason=reason, now=now)
+        with own(self.storage, context, principal) as (uow, _):
+            ended = uow.sessions.revoke_all(user_id, reason=reason, now=self.clock.now())
             _record_revocation(uow, user_id, ended, reason)
             uow.commit()
 

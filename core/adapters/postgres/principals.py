@@ -20,7 +20,6 @@ from core.adapters.postgres.tables import (
     users,
 )
 from core.domain.access import Principal
-from core.domain.user import UserStatus
 
 
 def covered_by_later_epoch(
@@ -73,22 +72,6 @@ PRINCIPAL: Lookup[Principal] = Lookup(
     _to_principal,
 )
 
-# Neither is for the key alone, so that those who refer to the rows do not wait.
-_ACTIVE = (
-    select(users.c.id)
-    .where(users.c.id == bindparam("user_id"), users.c.status == UserStatus.ACTIVE)
-    .with_for_update(key_share=True)
-)
-_ALIVE = (
-    select(sessions.c.id)
-    .where(
-        sessions.c.id == bindparam("session_id"),
-        sessions.c.user_id == bindparam("user_id"),
-        sessions.c.revoked_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
-    )
-    .with_for_update(key_share=True)
-)
 _CURRENT_EPOCH = select(func.max(recovery_epochs.c.epoch))
 
 
@@ -109,12 +92,6 @@ class PostgresPrincipals:
             issued_at=issued_at,
             now=now,
         )
-
-    def locked(self, session_id: UUID, *, user_id: UUID, now: datetime) -> bool:
-        if self._connection.execute(_ACTIVE, {"user_id": user_id}).first() is None:
-            return False
-        alive = {"session_id": session_id, "user_id": user_id, "now": now}
-        return self._connection.execute(_ALIVE, alive).first() is not None
 
     def current_epoch(self) -> int:
         return int(self._connection.execute(_CURRENT_EPOCH).scalar_one())
