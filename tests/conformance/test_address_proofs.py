@@ -55,7 +55,7 @@ def test_a_code_proves_the_address_of_an_account(
 
 
 @pytest.mark.parametrize("status", CLOSED)
-def test_a_closed_account_gets_no_link(
+def test_a_closed_account_gets_no_verification_link(
     client: Client, unverified: Person, mailbox: Mailbox, superuser_url: str, status: UserStatus
 ) -> None:
     """Whether it was closed before the mail was asked for, or before it was made."""
