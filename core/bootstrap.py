@@ -203,6 +203,7 @@ def build_core(
             hasher=hasher,
             passwords=sign_up_passwords,
             codes=codes,
+            throttling=throttling,
             clock=clock,
             ids=ids,
         ),

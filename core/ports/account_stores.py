@@ -95,6 +95,7 @@ class LoginCandidate:
     """The user that a typed identifier leads to."""
 
     id: UUID
+    email_normalised: str
     status: UserStatus
     email_verified: bool
     password_hash: str | None

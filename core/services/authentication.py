@@ -28,7 +28,7 @@ from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
 from core.services.sign_up_passwords import SignUpPasswords
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Throttling, refusal
+from core.services.throttling import Throttling, refusal, typed
 from core.services.tokens import TokenIssuer
 
 
@@ -90,7 +90,7 @@ class Authentication:
             TooManyRequests, Overloaded
         """
         email, username = _identify(identifier)
-        typed_name = _typed(email, username)
+        typed_name = typed(email, username)
         self._refuse_again(context, typed_name)
         name = email or username or ""
         with self.throttling.turns.taking() as take:
@@ -136,7 +136,7 @@ class Authentication:
         email: str | None,
         username: str | None,
     ) -> tuple[LoginCandidate | None, tuple[Bucket, ...]]:
-        typed_name = _typed(email, username)
+        typed_name = typed(email, username)
         now = self.clock.now()
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
@@ -144,7 +144,7 @@ class Authentication:
                 username=username,
                 address_key=self.throttling.address_key(context),
             )
-            account = str(candidate.id) if candidate else typed_name
+            account = typed(candidate.email_normalised) if candidate else typed_name
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
@@ -255,11 +255,6 @@ class Authentication:
                     type=EventType.SESSION_REVOKED, actor=user_id, subject=user_id, details=details
                 )
             )
-
-
-def _typed(email: str | None, username: str | None) -> str:
-    """What was named, told apart from the id of an account: anybody may type one."""
-    return f"typed:{email or username or ''}"
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

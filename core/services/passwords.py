@@ -22,7 +22,7 @@ from core.ports.session_stores import Bucket
 from core.ports.storage import Storage, UnitOfWork
 from core.services.guards import own
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Throttling, refusal
+from core.services.throttling import Throttling, refusal, typed
 
 # What a user has to be who uses such a code: an invitation is no use to whoever accepted one.
 _REPLACES_PASSWORD = {
@@ -169,14 +169,15 @@ class Passwords:
         """The account, and what was charged, as a login is: a stolen token must not give more
         guesses than no token."""
         now = self.clock.now()
+        email = EmailAddress.parse(user.email).normalised
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
-                email=EmailAddress.parse(user.email).normalised,
+                email=email,
                 username=None,
                 address_key=self.throttling.address_key(context),
             )
             known_address = candidate is not None and candidate.known_address
-            guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)
+            guesses = self.throttling.guesses(typed(email), context, known_address=known_address)
             exceeded = uow.throttles.charge(guesses, now=now)
             uow.commit()
         if exceeded:

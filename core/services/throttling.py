@@ -38,7 +38,7 @@ class Throttling:
     def guesses(
         self, account: str, context: RequestContext, *, known_address: bool
     ) -> tuple[Bucket, ...]:
-        """Guessing the password of `account` (a user id, or what was typed when there is none).
+        """Guessing the password of `account`, a name of `typed`.
 
         One bucket for the pair of account and address. Addresses from which nobody has logged in to
         this account share one more, so that many addresses gain nothing, and the owner's own
@@ -69,6 +69,15 @@ class Throttling:
             window=MAIL_WINDOW,
             policy="mails",
         )
+
+
+def typed(email: str | None, username: str | None = None) -> str:
+    """The name of an account, by its normalised address, or by what was typed if it is nobody's.
+
+    So an address has the same counters before it has an account: else somebody who tries the
+    password of a sign-up there would see the account opened.
+    """
+    return f"typed:{email or username or ''}"
 
 
 def refusal(exceeded: Exceeded, *, now: datetime) -> TooManyRequests:

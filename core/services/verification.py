@@ -19,6 +19,7 @@ from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
 from core.services.sign_up_passwords import SignUpPasswords
 from core.services.stepwise import Steps, computed, stepwise
+from core.services.throttling import Throttling
 
 _PROVES = frozenset({CodePurpose.VERIFY_EMAIL})
 
@@ -46,6 +47,7 @@ class Verification:
     hasher: PasswordHasher
     passwords: SignUpPasswords
     codes: CodeSecrets
+    throttling: Throttling
     clock: Clock
     ids: Ids
 
@@ -173,6 +175,9 @@ class Verification:
                 raise InvalidCode
             _insert(uow, opening, user_id, now)
             uow.credentials.set_password(user_id, opening.password_hash, now=now)
+            # Whoever reads the mailbox is the owner, who may go on from here whatever strangers
+            # guessed before.
+            uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
             uow.registrations.discard(opening.email_normalised)
             # It is a user's now. Those of others are told as before, or they would know of this.
             uow.registrations.forget_password(opening.password_digest)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from core.bootstrap import Core
 from tests.support.clients import Answer, Client, random_address
 from tests.support.people import PASSWORD, People, proof, random_email
 from tests.support.server import ServerProcess
@@ -309,3 +310,33 @@ def test_a_planted_sign_up_tells_nothing(
         seen.append(first + planter.sees())
     assert seen[0] == seen[1]
     assert [status for status, *_ in seen[0]] == [202, 403, 401, 202, 202] * 2
+
+
+@pytest.mark.parametrize("during", [opens, opens_by_choosing, opens_and_leaves])
+def test_the_counter_of_guesses_tells_of_no_account(people: People, during: Happening) -> None:
+    """It goes on when an account is opened at the address; it does not begin anew."""
+    email = random_email()
+    watching = people.client.from_address(random_address())
+    people.register(email, password=PLANTED)
+
+    def tries(number: int) -> list[int]:
+        body = {"identifier": email, "password": PLANTED}
+        sent = [watching.request("POST", "/v1/auth/login", json=body) for _ in range(number)]
+        return [answer.status for answer in sent]
+
+    assert tries(6) == [403] * 6
+    during(people, email)
+    assert tries(6) == [403] * 4 + [429] * 2
+
+
+def test_guesses_before_an_account_is_opened_do_not_keep_its_owner_out(
+    people: People, client: Client, core: Core, superuser_url: str
+) -> None:
+    """Where the link was followed the owner can log in, whatever strangers have used up."""
+    email = random_email()
+    assert log_in(client, email, PLANTED).status == 401
+    key = core.authentication.throttling.strangers(f"typed:{email}").key
+    query(superuser_url, "UPDATE throttles SET failures = 101 WHERE key = %s", (key,))
+    person = people.verified(email)
+    assert log_in(client, email, PASSWORD).status == 429
+    assert people.log_in(person).person.user_id == person.user_id

@@ -55,6 +55,7 @@ def test_email_and_username_lead_to_the_same_candidate(
     found = by_email(storage, user.email_normalised)
     assert found == LoginCandidate(
         id=user.id,
+        email_normalised=user.email_normalised,
         status=UserStatus.ACTIVE,
         email_verified=True,
         password_hash="hash-1",

@@ -29,10 +29,11 @@ SEEN_AGAIN_AFTER = timedelta(days=1)
 def _candidate(row: Sequence[Any]) -> LoginCandidate:
     return LoginCandidate(
         id=row[0],
-        status=UserStatus(row[1]),
-        email_verified=row[2],
-        password_hash=row[3],
-        known_address=row[4],
+        email_normalised=row[1],
+        status=UserStatus(row[2]),
+        email_verified=row[3],
+        password_hash=row[4],
+        known_address=row[5],
     )
 
 
@@ -42,6 +43,7 @@ _known = exists().where(
 )
 _user: Select[Any] = select(
     users.c.id,
+    users.c.email_normalised,
     users.c.status,
     users.c.email_verified,
     password_credentials.c.password_hash,
