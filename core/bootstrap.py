@@ -46,11 +46,14 @@ from core.services.passwords import Passwords
 from core.services.refusals import Refusals
 from core.services.roles import Roles
 from core.services.sessions import Sessions
+from core.services.sign_up_passwords import SignUpPasswords
+from core.services.sign_ups import SignUps
 from core.services.suppressions import Suppressions
 from core.services.throttling import STRANGERS_AT_ONCE, Throttling
 from core.services.tokens import TokenIssuer
 from core.services.trail import Trail
 from core.services.turns import Turns
+from core.services.verification import Verification
 
 SERVICE = "user-api"
 
@@ -71,6 +74,8 @@ class Core:
     clock: Clock
     ids: Ids
     cursors: Cursors
+    sign_ups: SignUps
+    verification: Verification
     accounts: Accounts
     passwords: Passwords
     authentication: Authentication
@@ -166,6 +171,7 @@ def build_core(
         refusals=Refusals(pseudonyms=pseudonyms, cache=accelerators.cache),
         turns=Turns(at_once=STRANGERS_AT_ONCE),
     )
+    sign_up_passwords = SignUpPasswords(pseudonyms=pseudonyms)
     suppressions = Suppressions(storage=storage, pseudonyms=pseudonyms, clock=clock)
     return Core(
         settings=settings,
@@ -181,15 +187,27 @@ def build_core(
         ids=ids,
         cursors=cursors,
         keys=keys,
-        accounts=Accounts(
+        sign_ups=SignUps(
             settings=settings,
             storage=storage,
             hasher=hasher,
+            passwords=sign_up_passwords,
             codes=codes,
             throttling=throttling,
             clock=clock,
             ids=ids,
         ),
+        verification=Verification(
+            settings=settings,
+            storage=storage,
+            hasher=hasher,
+            passwords=sign_up_passwords,
+            codes=codes,
+            throttling=throttling,
+            clock=clock,
+            ids=ids,
+        ),
+        accounts=Accounts(settings=settings, storage=storage, clock=clock),
         passwords=Passwords(
             settings=settings,
             storage=storage,
@@ -206,6 +224,7 @@ def build_core(
             access_tokens=access_tokens,
             issuer=issuer,
             throttling=throttling,
+            sign_up_passwords=sign_up_passwords,
             policy=policy,
             metrics=metrics,
             clock=clock,

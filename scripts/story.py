@@ -84,12 +84,16 @@ class Story:
 
         self._tell("The mail is there; its link carries a token.")
         token = self._token_from_mail()
-        self._send("POST", "/v1/auth/verify-email", {"token": token}).expect(200, 204)
+
+        self._tell("The token proves the address, not who signed up: a password is needed too.")
+        self._send("POST", "/v1/auth/verify-email", {"token": token}).expect_problem(
+            422, "invalid-input"
+        )
+        proof = {"token": token, "password": account.password}
+        self._send("POST", "/v1/auth/verify-email", proof).expect(200, 204)
 
         self._tell("It works once.")
-        self._send("POST", "/v1/auth/verify-email", {"token": token}).expect_problem(
-            400, "invalid-code"
-        )
+        self._send("POST", "/v1/auth/verify-email", proof).expect_problem(400, "invalid-code")
 
     def _token_from_mail(self) -> str:
         mail = self._http.mail_to(self._account.email)

@@ -19,8 +19,9 @@ class OneTimeCode:
     """The code itself is derived from `id` and never stored; the row keeps its digest.
 
     `email_normalised` is the address it is sent to: it proves control of that address and of
-    nothing else. `registration_id` or `user_id` is what it acts on; both are empty until the worker
-    has found out, so that asking for a code costs the same for known and unknown addresses.
+    nothing else. `registration_id` is the sign-up that it was made for, `user_id` the account that
+    it acts on. Both are empty where the worker has to find out whose the address is, so that asking
+    for a code costs the same for known and unknown addresses.
     """
 
     id: UUID
@@ -34,7 +35,8 @@ class OneTimeCode:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingRegistration:
-    """One sign-up attempt with its own credential, which only its own code can activate."""
+    """One sign-up attempt with its own credential, which opens an account only where a code proves
+    the address and the password is typed again."""
 
     id: UUID
     email: str

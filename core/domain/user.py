@@ -16,6 +16,10 @@ class UserStatus(StrEnum):
     DEACTIVATED = "deactivated"
 
 
+OPEN_STATUSES = (UserStatus.PENDING, UserStatus.ACTIVE)
+"""Of accounts that are in use, or wait for their first password."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class User:
     """A user as the API shows it.

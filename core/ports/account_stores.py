@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -82,7 +81,8 @@ class UserStore(Protocol):
         ...
 
     def mark_email_verified(self, user_id: UUID, *, email_normalised: str, now: datetime) -> bool:
-        """Only while the address is still this one; what was verified before keeps its version."""
+        """Only while the address is still this one, and the account pending or active; what was
+        verified before keeps its version."""
         ...
 
     def record_login(self, user_id: UUID, *, now: datetime) -> None:
@@ -90,29 +90,21 @@ class UserStore(Protocol):
         ...
 
 
-class AccountKind(StrEnum):
-    USER = "user"
-    PENDING = "pending"
-
-
 @dataclass(frozen=True, kw_only=True)
 class LoginCandidate:
-    """What a typed identifier leads to: a user, or else the newest unexpired sign-up of that
-    address.
+    """The user that a typed identifier leads to.
 
     `password_changed_at` tells whether it is still the password that was read: a rehash changes the
-    hash alone. `sign_up_hash` is the password of that sign-up, beside a user too: anybody may have
-    signed up with the address again, and must not find out that it has an account.
+    hash alone.
     """
 
-    kind: AccountKind
     id: UUID
+    email_normalised: str
     status: UserStatus
     email_verified: bool
     password_hash: str | None
     password_changed_at: datetime | None
     known_address: bool
-    sign_up_hash: str | None
 
 
 class CredentialStore(Protocol):
@@ -122,12 +114,11 @@ class CredentialStore(Protocol):
         email: str | None,
         username: str | None,
         address_key: bytes,
-        now: datetime,
-        one_time: timedelta,
+        one_time_before: datetime,
     ) -> LoginCandidate | None:
         """By normalised email or lower-case username, exactly one of them given.
 
-        A temporary password that was made `one_time` ago or earlier is no password any more.
+        A temporary password that was made at `one_time_before` or earlier is none any more.
 
         `known_address` says whether this user has logged in from the address behind `address_key`
         before.
@@ -169,10 +160,14 @@ class CredentialStore(Protocol):
 class RegistrationStore(Protocol):
     def insert(self, registration: PendingRegistration) -> None: ...
 
-    def pending(
-        self, email_normalised: str, *, now: datetime, limit: int
-    ) -> Sequence[PendingRegistration]:
-        """The newest first."""
+    def newest(self, email_normalised: str, *, now: datetime) -> PendingRegistration | None:
+        """Of those of the address that have not expired."""
+        ...
+
+    def with_password(
+        self, email_normalised: str, password_hash: str, *, now: datetime
+    ) -> PendingRegistration | None:
+        """The newest of them with this very hash."""
         ...
 
     def by_id(self, registration_id: UUID) -> PendingRegistration | None: ...
@@ -180,6 +175,14 @@ class RegistrationStore(Protocol):
     def discard(self, email_normalised: str) -> None:
         """Deletes all attempts of an address."""
         ...
+
+    def keep_password(self, digest: bytes, *, until: datetime) -> None:
+        """That somebody signed up with it; it stays when the sign-up is discarded."""
+        ...
+
+    def knows_password(self, digest: bytes, *, now: datetime) -> bool: ...
+
+    def forget_password(self, digest: bytes) -> None: ...
 
 
 class CodeStore(Protocol):
@@ -189,12 +192,16 @@ class CodeStore(Protocol):
         """Unused ones only."""
         ...
 
-    def bind(
-        self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None
-    ) -> None: ...
+    def bind(self, code_id: UUID, *, user_id: UUID) -> None: ...
 
     def holder(self, digest: bytes, purposes: Collection[CodePurpose]) -> UUID | None:
         """The user that it acts on, whether or not it is good; uses nothing up."""
+        ...
+
+    def good(
+        self, digest: bytes, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> OneTimeCode | None:
+        """Unused and not expired; uses nothing up."""
         ...
 
     def redeem(

@@ -15,8 +15,8 @@ class SuppressionReason(StrEnum):
 
 class MailTemplate(StrEnum):
     VERIFY_EMAIL = "verify_email"
+    CONFIRM_SIGN_UP = "confirm_sign_up"
     ALREADY_REGISTERED = "already_registered"
-    AMBIGUOUS_REGISTRATION = "ambiguous_registration"
     RESET_PASSWORD = "reset_password"  # noqa: S105  the name of a template
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  the name of a template
     ACCOUNT_DEACTIVATED = "account_deactivated"
@@ -27,8 +27,8 @@ class MailTemplate(StrEnum):
 
 MAIL_VARIABLES: Mapping[MailTemplate, frozenset[str]] = {
     MailTemplate.VERIFY_EMAIL: frozenset({"link", "expires_minutes"}),
+    MailTemplate.CONFIRM_SIGN_UP: frozenset({"link", "expires_minutes"}),
     MailTemplate.ALREADY_REGISTERED: frozenset({"reset_link"}),
-    MailTemplate.AMBIGUOUS_REGISTRATION: frozenset(),
     MailTemplate.RESET_PASSWORD: frozenset({"link", "expires_minutes"}),
     MailTemplate.PASSWORD_CHANGED: frozenset({"reset_link"}),
     MailTemplate.ACCOUNT_DEACTIVATED: frozenset({"erasure_days"}),

@@ -46,8 +46,9 @@ class PasswordHasher(Protocol):
         """Seconds that a job may wait for its turn."""
         ...
 
-    def hash(self, password: str) -> HashJob[str]:
-        """For a PHC string of a normalised password."""
+    def hash(self, password: str, *, salt: bytes | None = None) -> HashJob[str]:
+        """For a PHC string of a normalised password. With the same 16 bytes of salt it is the
+        same string each time; without, the salt is random."""
         ...
 
     def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:

@@ -22,6 +22,11 @@ class SessionStore(Protocol):
 
     def get(self, session_id: UUID) -> Session | None: ...
 
+    def held(self, session_id: UUID) -> bool:
+        """Whether it has not been revoked, which it is not before the transaction ends. What is
+        revoking it is waited for."""
+        ...
+
     def rotate(
         self,
         session_id: UUID,

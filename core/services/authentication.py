@@ -22,12 +22,13 @@ from core.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from core.ports.account_stores import AccountKind, LoginCandidate
+from core.ports.account_stores import LoginCandidate
 from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import AccessClaims, AccessTokens, PasswordHasher
 from core.ports.session_stores import Exceeded
 from core.ports.storage import Storage, UnitOfWork
 from core.services.refusals import typed
+from core.services.sign_up_passwords import SignUpPasswords
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Guess, Throttling, at_once, refusal
 from core.services.tokens import TokenIssuer
@@ -41,6 +42,7 @@ class Authentication:
     access_tokens: AccessTokens
     issuer: TokenIssuer
     throttling: Throttling
+    sign_up_passwords: SignUpPasswords
     policy: SessionPolicy
     metrics: Metrics
     clock: Clock
@@ -87,29 +89,29 @@ class Authentication:
         Raises:
             InvalidCredentials: unknown, wrong, suspended: not told apart, and equally slow.
             EmailNotVerified: only after the right password, be it of an unverified user or of a
-                sign-up, whether or not the address has an account beside it.
+                sign-up, whatever other sign-ups or accounts the address has had since.
             TooManyRequests, Overloaded
         """
         email, username = _identify(identifier)
-        typed_name = typed(email or username or "")
-        self._refuse_again(context, typed_name)
+        name = email or username or ""
+        self._refuse_again(context, typed(name))
         candidate, guess = self._admit(context, email=email, username=username)
         with self.throttling.under_way(self.storage, self.clock, guess):
             with self.throttling.turns.taking() as take:
                 self._take_turn(take, guess)
-                known, new_hash = yield from self._check(context, candidate, password, guess)
+                known, new_hash = yield from self._check(context, candidate, name, password, guess)
             try:
                 tokens = self._open_session(context, known, guess, new_hash)
             except InvalidCredentials:
-                self._record_failure(context, known, InvalidCredentials, guess)
-                raise
-        self.throttling.refusals.drop(typed_name, context)
+                raise self._refused(context, known, guess) from None
+        self.throttling.refusals.drop(typed(name), context)
         return tokens
 
     def _check(
         self,
         context: RequestContext,
         candidate: LoginCandidate | None,
+        name: str,
         password: str,
         guess: Guess,
     ) -> Steps[tuple[LoginCandidate, str | None]]:
@@ -121,19 +123,17 @@ class Authentication:
         check = yield from computed(self.hasher.verify(stored, secret), known=known)
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
-            stored = candidate.sign_up_hash if candidate else None
+            as_sign_up = self.hasher.hash(secret, salt=self.sign_up_passwords.salt(name))
             try:
-                sign_up = yield from computed(self.hasher.verify(stored, secret), known=known)
+                sign_up_hash = yield from computed(as_sign_up, known=known)
             except Overloaded:
                 # Its time tells that it was the second hash, and so that the guess was wrong.
-                self._record_failure(context, candidate, InvalidCredentials, guess)
+                self._refused(context, candidate, guess)
                 raise
-            refused = EmailNotVerified if sign_up.matches else InvalidCredentials
-            self._record_failure(context, candidate, refused, guess)
-            raise refused
+            digest = self.sign_up_passwords.digest(name, sign_up_hash)
+            raise self._refused(context, candidate, guess, sign_up=digest)
         if not candidate.email_verified:
-            self._record_failure(context, candidate, EmailNotVerified, guess)
-            raise EmailNotVerified
+            raise self._refused(context, candidate, guess, unverified=True)
         if not check.rehash:
             return candidate, None
         return candidate, (yield from computed(self.hasher.hash(secret), known=known))
@@ -156,13 +156,9 @@ class Authentication:
                 email=email,
                 username=username,
                 address_key=self.throttling.address_key(context),
-                now=now,
-                one_time=self.settings.one_time_password_lifetime,
+                one_time_before=now - self.settings.one_time_password_lifetime,
             )
-            # A sign-up has no counter of its own: each new one would begin anew, and only where
-            # there is no account.
-            known = candidate is not None and candidate.kind is AccountKind.USER
-            account = str(candidate.id) if candidate and known else typed_name
+            account = typed(candidate.email_normalised) if candidate else typed_name
             buckets = self.throttling.guesses(
                 account, context, known_address=candidate is not None and candidate.known_address
             )
@@ -172,7 +168,7 @@ class Authentication:
                 self.metrics.event(EventType.LOGIN_THROTTLED)
                 raise
             if isinstance(admitted, Exceeded) and admitted.first:
-                subject = candidate.id if candidate and known else None
+                subject = candidate.id if candidate else None
                 policy: dict[str, object] = {"policy": admitted.bucket.policy}
                 uow.record(
                     Event(
@@ -194,18 +190,26 @@ class Authentication:
             self.metrics.event(EventType.LOGIN_THROTTLED)
             raise at_once(self.throttling.turns.at_once)
 
-    def _record_failure(
+    def _refused(
         self,
         context: RequestContext,
         candidate: LoginCandidate | None,
-        refused: type[EmailNotVerified | InvalidCredentials],
         guess: Guess,
-    ) -> None:
-        known = candidate is not None and candidate.kind is AccountKind.USER
-        subject = candidate.id if candidate and known else None
+        *,
+        unverified: bool = False,
+        sign_up: bytes | None = None,
+    ) -> EmailNotVerified | InvalidCredentials:
+        """What to raise for a guess that has failed, which is written down and counted.
+
+        Args:
+            unverified: the password was that of a user whose address is not verified.
+            sign_up: the digest of what was typed, which may be the password of a sign-up.
+        """
+        subject = candidate.id if candidate else None
         with self.storage.write(context) as uow:
-            reason = "unverified" if refused is EmailNotVerified else "refused"
-            details: dict[str, object] = {"reason": reason}
+            if sign_up is not None:
+                unverified = uow.registrations.knows_password(sign_up, now=self.clock.now())
+            details: dict[str, object] = {"reason": "unverified" if unverified else "refused"}
             uow.record(
                 Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
             )
@@ -213,6 +217,7 @@ class Authentication:
             uow.throttles.fail(guess.buckets, now=self.clock.now())
             uow.commit()
         guess.told = True
+        return EmailNotVerified() if unverified else InvalidCredentials()
 
     def _open_session(
         self,

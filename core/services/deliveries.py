@@ -13,7 +13,7 @@ from uuid import UUID
 from core.config import Settings
 from core.domain.codes import CodePurpose, OneTimeCode
 from core.domain.requests import RequestContext
-from core.domain.user import UserStatus
+from core.domain.user import OPEN_STATUSES, UserStatus
 from core.errors import StorageUnavailable
 from core.ports.messaging import Mail, Mailer, MailFailed, MailTemplate
 from core.ports.runtime import Clock, Metrics
@@ -226,7 +226,7 @@ class Deliveries:
         user = uow.users.by_email(code.email_normalised)
         if user is None or user.status is not UserStatus.ACTIVE:
             return None
-        uow.codes.bind(code.id, user_id=user.id, registration_id=None)
+        uow.codes.bind(code.id, user_id=user.id)
         return self._mail(
             message,
             MailTemplate.RESET_PASSWORD,
@@ -250,11 +250,7 @@ class Deliveries:
     def _verification_mail(
         self, uow: UnitOfWork, message: OutboxMessage, code: OneTimeCode
     ) -> Mail | None:
-        """A known address gets a notice, never a second account.
-
-        A resent link is given only where there is one sign-up that it can mean: else it could
-        activate a stranger's attempt with the stranger's password.
-        """
+        """A known address gets a notice, never a second account; a closed account gets no link."""
         link = {
             "link": self._link("verify", code),
             "expires_minutes": self._left(code.expires_at),
@@ -264,20 +260,19 @@ class Deliveries:
             reset = {"reset_link": self._page("reset")}
             return self._mail(message, MailTemplate.ALREADY_REGISTERED, user.email, reset)
         if user is not None:
-            uow.codes.bind(code.id, user_id=user.id, registration_id=None)
+            if user.status not in OPEN_STATUSES:
+                return None
+            uow.codes.bind(code.id, user_id=user.id)
             return self._mail(message, MailTemplate.VERIFY_EMAIL, user.email, link)
         if code.registration_id is not None:
-            own = uow.registrations.by_id(code.registration_id)
-            return self._mail(message, MailTemplate.VERIFY_EMAIL, own.email, link) if own else None
-        pending = uow.registrations.pending(code.email_normalised, now=self.clock.now(), limit=2)
-        if len(pending) > 1:
-            return self._mail(message, MailTemplate.AMBIGUOUS_REGISTRATION, pending[0].email, {})
-        if not pending:
+            sign_up = uow.registrations.by_id(code.registration_id)
+        else:
+            sign_up = uow.registrations.newest(code.email_normalised, now=self.clock.now())
+        if sign_up is None:
             return None
-        uow.codes.bind(code.id, user_id=None, registration_id=pending[0].id)
-        # The link is void as soon as its sign-up is, which is the older of the two.
-        link["expires_minutes"] = self._left(min(code.expires_at, pending[0].expires_at))
-        return self._mail(message, MailTemplate.VERIFY_EMAIL, pending[0].email, link)
+        # A link that was sent again is void as soon as the last sign-up is.
+        link["expires_minutes"] = self._left(min(code.expires_at, sign_up.expires_at))
+        return self._mail(message, MailTemplate.CONFIRM_SIGN_UP, sign_up.email, link)
 
     def _mail(
         self, message: OutboxMessage, template: MailTemplate, to: str, variables: dict[str, str]

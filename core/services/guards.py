@@ -1,4 +1,4 @@
-"""Units of work that take a permission; attempts to get beyond it are written down."""
+"""Units of work on oneself, and those that take a permission, whose denials are written down."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from uuid import UUID
 from core.domain.access import Permission, Principal
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
-from core.domain.user import User
-from core.errors import NotFound, PermissionDenied, PrivilegeEscalation
+from core.domain.user import User, UserStatus
+from core.errors import NotFound, PermissionDenied, PrivilegeEscalation, Unauthenticated
 from core.ports.storage import Storage, UnitOfWork
 
 Precondition = Callable[[int], object]
@@ -20,6 +20,29 @@ Precondition = Callable[[int], object]
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@contextmanager
+def own(
+    storage: Storage, context: RequestContext, principal: Principal
+) -> Iterator[tuple[UnitOfWork, User]]:
+    """A unit of work on the caller's own account as it is now, locked in it, as is the session.
+
+    What ended the session or closed the account while this waited came first, and this is refused.
+    A login under way was waited for, and its session is there.
+
+    Raises:
+        Unauthenticated
+    """
+    user_id = principal.user.id
+    with storage.write(context) as uow:
+        # In the order of `administered`, and sessions last; else they could deadlock.
+        uow.credentials.password_hash(user_id)
+        user = uow.users.locked(user_id)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise Unauthenticated(genuine=True)
+        _confirm_session(uow, principal)
+        yield uow, user
 
 
 @contextmanager
@@ -38,6 +61,7 @@ def guarded(
 
     Raises:
         PermissionDenied, PrivilegeEscalation
+        Unauthenticated: the caller's session ended since the request was let in.
     """
     with _audited(storage, context, principal, permission, subject=subject, tried=tried) as uow:
         _confirm(uow, principal)
@@ -61,6 +85,7 @@ def administered(
 
     Raises:
         PermissionDenied, NotFound, VersionMismatch
+        Unauthenticated: the caller's session ended since the request was let in.
         PrivilegeEscalation: the user holds a permission that the caller does not.
     """
     with _audited(storage, context, principal, permission, subject=user_id, tried=tried) as uow:
@@ -116,6 +141,13 @@ def _locked(uow: UnitOfWork, principal: Principal, user_id: UUID) -> User | None
 
 
 def _confirm(uow: UnitOfWork, principal: Principal) -> None:
-    """Raises PermissionDenied when the caller lost a permission since the request was let in."""
+    """Raises PermissionDenied when the caller lost a permission since the request was let in, and
+    Unauthenticated when the session ended."""
     if not uow.access.locked_permissions(principal.user.id).issuperset(principal.permissions):
         raise PermissionDenied
+    _confirm_session(uow, principal)
+
+
+def _confirm_session(uow: UnitOfWork, principal: Principal) -> None:
+    if not uow.sessions.held(principal.session_id):
+        raise Unauthenticated(genuine=True)

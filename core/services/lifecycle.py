@@ -16,7 +16,7 @@ from core.domain.codes import CodePurpose
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
 from core.domain.session import RevokeReason
-from core.domain.user import User, UserStatus
+from core.domain.user import OPEN_STATUSES, User, UserStatus
 from core.errors import LastAdministrator, NotFound, StateConflict
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock
@@ -26,8 +26,7 @@ from core.services.guards import Precondition, administered
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, charge_mail
 
-_OPEN = (UserStatus.PENDING, UserStatus.ACTIVE)
-_CLOSABLE = (*_OPEN, UserStatus.SUSPENDED)
+_CLOSABLE = (*OPEN_STATUSES, UserStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class Lifecycle:
         with self._administered(context, principal, user_id, precondition) as (uow, found):
             user = found
             if user.status is not UserStatus.SUSPENDED:
-                _require_status(user, _OPEN)
+                _require_status(user, OPEN_STATUSES)
                 user = self._close(uow, user, UserStatus.SUSPENDED, RevokeReason.SUSPENDED)
                 _record(uow, EventType.USER_SUSPENDED, principal, user)
             uow.commit(user)
@@ -78,7 +77,7 @@ class Lifecycle:
         """
         with self._administered(context, principal, user_id, precondition) as (uow, found):
             user = found
-            if user.status not in _OPEN:
+            if user.status not in OPEN_STATUSES:
                 if uow.erasures.pending(user_id):
                     principal.require(Permission.USERS_DELETE)
                     uow.erasures.cancel(user_id)

@@ -20,6 +20,8 @@ from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.session_stores import Exceeded
 from core.ports.storage import Storage, UnitOfWork
+from core.services.guards import own
+from core.services.refusals import typed
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Guess, Throttling, refusal
 
@@ -107,7 +109,8 @@ class Passwords:
             # them that there is an account.
             uow.credentials.forget_addresses(user.id)
             uow.credentials.remember_address(user.id, self.throttling.address_key(context), now=now)
-            here, *_ = self.throttling.guesses(str(user.id), context, known_address=True)
+            account = typed(EmailAddress.parse(user.email).normalised)
+            here, *_ = self.throttling.guesses(account, context, known_address=True)
             uow.throttles.forgive(here, now=now)
             details: dict[str, object] = {"purpose": redeemed.purpose}
             uow.record(
@@ -135,6 +138,7 @@ class Passwords:
 
         Raises:
             InvalidInput: at /current_password when wrong, at /new_password when refused.
+            Unauthenticated: the session ended, or the account was closed, meanwhile.
             TooManyRequests
         """
         user = principal.user
@@ -158,21 +162,21 @@ class Passwords:
             if new == secret:
                 raise InvalidInput.at("/new_password", "must differ from the current one")
             password_hash = yield from computed(self.hasher.hash(new), known=known)
-            if not self._finish(context, user, candidate, password_hash, guess):
+            if not self._finish(context, principal, candidate, password_hash, guess):
                 raise self._failure(context, user, guess)
         self.throttling.refusals.drop_all(user, context)
 
     def _finish(
         self,
         context: RequestContext,
-        user: User,
+        principal: Principal,
         candidate: LoginCandidate,
         password_hash: str,
         guess: Guess,
     ) -> bool:
         """False when another password was set meanwhile."""
-        with self.storage.write(context) as uow:
-            # The credential's row is locked first, as a login does; else the two could deadlock.
+        user = principal.user
+        with own(self.storage, context, principal) as (uow, _):
             if uow.credentials.password_changed_at(user.id) != candidate.password_changed_at:
                 return False
             self._replace(uow, user, password_hash, RevokeReason.PASSWORD_CHANGED)
@@ -188,16 +192,16 @@ class Passwords:
         guesses than no token."""
         self.throttling.tell(self.storage, self.clock)
         now = self.clock.now()
+        email = EmailAddress.parse(user.email).normalised
         with self.storage.write(context) as uow:
             candidate = uow.credentials.login_candidate(
-                email=EmailAddress.parse(user.email).normalised,
+                email=email,
                 username=None,
                 address_key=self.throttling.address_key(context),
-                now=now,
-                one_time=self.settings.one_time_password_lifetime,
+                one_time_before=now - self.settings.one_time_password_lifetime,
             )
             known_address = candidate is not None and candidate.known_address
-            guesses = self.throttling.guesses(str(user.id), context, known_address=known_address)
+            guesses = self.throttling.guesses(typed(email), context, known_address=known_address)
             admitted = self.throttling.admit(uow, guesses, now=now)
             uow.commit()
         if isinstance(admitted, Exceeded):

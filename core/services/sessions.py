@@ -22,6 +22,7 @@ from core.errors import InvalidRefreshToken, NotFound
 from core.ports.runtime import Clock
 from core.ports.security import Pseudonyms, RefreshTokens
 from core.ports.storage import Storage, UnitOfWork
+from core.services.guards import own
 from core.services.tokens import TokenIssuer
 
 
@@ -94,7 +95,7 @@ class Sessions:
         return session if outcome is RefreshOutcome.SAME_SUCCESSOR else None
 
     def logout(self, context: RequestContext, principal: Principal) -> None:
-        """Ends the session that asks."""
+        """Ends the session that asks. Raises Unauthenticated: it ended meanwhile."""
         self._end(context, principal, principal.session_id, RevokeReason.LOGOUT)
 
     def revoke(self, context: RequestContext, principal: Principal, *, session_id: UUID) -> None:
@@ -102,6 +103,7 @@ class Sessions:
 
         Raises:
             NotFound: somebody else's too.
+            Unauthenticated: the session that asks ended meanwhile.
         """
         if not self._end(context, principal, session_id, RevokeReason.USER_REVOKED):
             raise NotFound
@@ -110,7 +112,7 @@ class Sessions:
         self, context: RequestContext, principal: Principal, session_id: UUID, reason: RevokeReason
     ) -> bool:
         user_id = principal.user.id
-        with self.storage.write(context) as uow:
+        with own(self.storage, context, principal) as (uow, _):
             ended = uow.sessions.revoke(
                 session_id, user_id=user_id, reason=reason, now=self.clock.now()
             )
@@ -120,10 +122,11 @@ class Sessions:
         return ended
 
     def logout_all(self, context: RequestContext, principal: Principal) -> None:
-        """Ends every session of the caller."""
+        """Ends every session of the caller. Raises Unauthenticated: the asking one ended
+        meanwhile."""
         user_id = principal.user.id
         reason = RevokeReason.LOGOUT_ALL
-        with self.storage.write(context) as uow:
+        with own(self.storage, context, principal) as (uow, _):
             ended = uow.sessions.revoke_all(user_id, reason=reason, now=self.clock.now())
             _record_revocation(uow, user_id, ended, reason)
             uow.commit()

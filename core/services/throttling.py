@@ -67,7 +67,7 @@ class Throttling:
     def guesses(
         self, account: str, context: RequestContext, *, known_address: bool
     ) -> tuple[Bucket, ...]:
-        """Guessing the password of `account` (a user id, or what was typed when there is none).
+        """Guessing the password of `account`, a name of `typed`.
 
         One bucket for the pair of account and address. Addresses from which nobody has logged in to
         this account share one more, so that many addresses gain nothing, and the owner's own

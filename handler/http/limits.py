@@ -54,7 +54,7 @@ Not by user: a thief could use up the owner's, and with them the way to end the 
 BY_ADDRESS: Mapping[tuple[str, str], Limit] = MappingProxyType(
     {
         ("POST", "/v1/auth/register"): CREDENTIALS,
-        # Codes have 256 bits; a guess costs one statement.
+        # Codes have 256 bits, and one that is guessed costs a statement and no hash.
         ("POST", "/v1/auth/verify-email"): CREDENTIALS,
         ("POST", "/v1/auth/verify-email/resend"): CREDENTIALS,
         ("POST", "/v1/auth/login"): CREDENTIALS,

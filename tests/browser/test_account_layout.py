@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.mailbox import Mailbox
+from tests.support.people import People
 from tests.support.visit import OpenVisit, Visit
 
 pytestmark = pytest.mark.browser
@@ -90,3 +92,20 @@ def test_a_page_has_its_headers(visit: Visit, path: str) -> None:
     for name in ("account.css", "account.js"):
         asset = visit.context.request.get(f"{visit.url}/account/{name}")
         assert "max-age" in asset.headers["cache-control"]
+
+
+@pytest.mark.parametrize("way", ["prove", "choose"])
+def test_the_ways_to_an_account_can_be_read_and_fit(
+    open_visit: OpenVisit, people: People, mailbox: Mailbox, way: str
+) -> None:
+    """The parts of a page that only a sign-up's link leads to."""
+    email, _ = people.register()
+    visit = open_visit(viewport={"width": 320, "height": 480})
+    visit.follow(mailbox.last(email).links[0])
+    visit.press("Confirm the address")
+    if way == "choose":
+        visit.press("Choose a new password")
+    visit.press("Open the account")
+    expect(visit.page.locator(f"#{way} .fault")).not_to_be_empty()
+    assert visit.page.evaluate(LEAST_CONTRAST) >= 4.5
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 320

@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 import psycopg2
 import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, People
+from tests.support.people import PASSWORD, People, Person
 from tests.support.server import ServerProcess
+from tests.support.storage import query
 from tests.support.visit import Visit, expect_heading, log_in
 
 pytestmark = pytest.mark.browser
 
 VERIFY = "/v1/auth/verify-email"
+SIGNED_UP_WITH = "Password that you signed up with"
+PLANTED = "a stranger's own passphrase"
+CHOSEN = "seven quiet otters swim home"
+
+
+def confirm(visit: Visit, password: str = PASSWORD) -> None:
+    """What somebody does on the page who signed up."""
+    visit.press("Confirm the address")
+    field = visit.page.get_by_label(SIGNED_UP_WITH)
+    expect(field).to_be_focused()
+    field.fill(password)
+    visit.press("Open the account")
+    expect_heading(visit, "The address is confirmed")
+
+
+def besieged(people: People, mailbox: Mailbox) -> str:
+    """An address with links of a stranger's, and none of its owner's, whose sign-up came last."""
+    email = f"victim-{secrets.token_hex(6)}@example.com"
+    for _ in range(5):
+        people.register(email, password=PLANTED, display_name="Mallory")
+    people.register(email, display_name="Ada")
+    assert len(mailbox.to(email)) == 5
+    return email
+
+
+def named(people: People, email: str, password: str) -> str | None:
+    """The name that somebody finds who logs in."""
+    session = people.log_in(Person("", email, password))
+    shown = people.client.request("GET", "/v1/users/me", token=session.access).json()
+    name: str | None = shown["display_name"]
+    return name
 
 
 def test_a_click_confirms_the_address_and_nothing_before_it_does(
     visit: Visit, people: People, mailbox: Mailbox
 ) -> None:
-    """Sign up, open the link, press the button, log in. Opening alone, as scanners do, sends
-    nothing and uses nothing up."""
+    """Sign up, open the link, press the button, type the password, log in. Opening alone, as
+    scanners do, sends nothing and uses nothing up."""
     email, _ = people.register()
     visit.follow(mailbox.last(email).links[0])
     expect(visit.page.get_by_role("button", name="Confirm the address")).to_be_visible()
     visit.page.wait_for_load_state("networkidle")
     assert visit.posts == []
     assert log_in(people, email, PASSWORD) == 403
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
-    assert visit.posts == [VERIFY]
+    confirm(visit)
+    assert visit.posts == [VERIFY, VERIFY]
     assert log_in(people, email, PASSWORD) == 200
 
 
@@ -59,11 +91,9 @@ def test_a_second_link_in_the_same_tab_works(
     first, _ = people.register()
     second, _ = people.register()
     visit.follow(mailbox.last(first).links[0])
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
+    confirm(visit)
     visit.page.evaluate("hash => { location.hash = hash; }", f"token={mailbox.last(second).token}")
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
+    confirm(visit)
     assert log_in(people, second, PASSWORD) == 200
 
 
@@ -85,8 +115,7 @@ def test_an_expired_link_shows_the_way_to_a_new_one(
     mails = mailbox.to(email)
     assert len(mails) == 2
     visit.follow(mails[-1].links[0])
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
+    confirm(visit)
 
 
 def expire_codes(superuser_url: str, email: str) -> None:
@@ -106,8 +135,7 @@ def test_a_used_or_broken_link_says_so(visit: Visit, people: People, mailbox: Ma
     email, _ = people.register()
     link = mailbox.last(email).links[0]
     visit.follow(link)
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
+    confirm(visit)
     for broken in (link, link[:-3], f"{link.partition('#')[0]}#token=x", f"{link}{'x' * 5000}"):
         visit.open("/account/")
         visit.follow(broken)
@@ -145,25 +173,26 @@ def test_a_lost_connection_is_told_and_can_be_tried_again(
     visit.press("Confirm the address")
     expect(visit.page.get_by_role("status")).to_contain_text("could not be reached")
     visit.context.set_offline(False)
-    visit.press("Confirm the address")
-    expect_heading(visit, "The address is confirmed")
+    confirm(visit)
 
 
 def test_a_lost_answer_is_given_again(visit: Visit, people: People, mailbox: Mailbox) -> None:
     """The code is used up but the answer got lost: pressing again says confirmed, not too late."""
     email, _ = people.register()
     visit.follow(mailbox.last(email).links[0])
+    visit.press("Confirm the address")
+    visit.page.get_by_label(SIGNED_UP_WITH).fill(PASSWORD)
 
     def lose(route: Route) -> None:
         assert route.fetch().status == 200
         route.abort()
 
     visit.page.route(f"**{VERIFY}", lose, times=1)
-    visit.press("Confirm the address")
+    visit.press("Open the account")
     expect(visit.page.get_by_role("status")).to_contain_text("could not be reached")
-    visit.press("Confirm the address")
+    visit.press("Open the account")
     expect_heading(visit, "The address is confirmed")
-    assert visit.posts == [VERIFY, VERIFY]
+    assert visit.posts == [VERIFY] * 3
 
 
 def test_too_many_tries_are_told_with_the_time_to_wait(visit: Visit, server: ServerProcess) -> None:
@@ -184,5 +213,100 @@ def test_a_double_click_sends_once(visit: Visit, people: People, mailbox: Mailbo
     email, _ = people.register()
     visit.follow(mailbox.last(email).links[0])
     visit.page.get_by_role("button", name="Confirm the address").dblclick()
+    field = visit.page.get_by_label(SIGNED_UP_WITH)
+    expect(field).to_be_focused()
+    assert visit.posts == [VERIFY]
+    field.fill(PASSWORD)
+    visit.page.get_by_role("button", name="Open the account").dblclick()
+    expect_heading(visit, "The address is confirmed")
+    assert visit.posts == [VERIFY, VERIFY]
+
+
+def test_a_strangers_link_opens_ones_own_account(
+    visit: Visit, people: People, mailbox: Mailbox
+) -> None:
+    """The mailbox holds a stranger's links alone: her own password gives her her own account, the
+    stranger's none."""
+    email = besieged(people, mailbox)
+    visit.follow(mailbox.to(email)[2].links[0])
+    confirm(visit)
+    assert named(people, email, PASSWORD) == "Ada"
+    assert log_in(people, email, PLANTED) == 403
+
+
+def test_who_did_not_sign_up_chooses_a_password(
+    visit: Visit, people: People, mailbox: Mailbox
+) -> None:
+    """By keyboard alone; what a stranger typed is no part of the account."""
+    email = besieged(people, mailbox)
+    visit.follow(mailbox.to(email)[0].links[0])
+    keyboard, page = visit.page.keyboard, visit.page
+    expect(page.get_by_role("button", name="Confirm the address")).to_be_visible()
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    expect(page.get_by_label(SIGNED_UP_WITH)).to_be_focused()
+    for _ in range(3):
+        keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose a new password")).to_be_focused()
+    keyboard.press("Enter")
+    field = page.get_by_label("New password")
+    expect(field).to_be_focused()
+    assert field.get_attribute("autocomplete") == "new-password"
+    keyboard.type("too short")
+    keyboard.press("Enter")
+    expect(page.get_by_text("Use 15 characters or more; this has 9.")).to_be_visible()
+    keyboard.press("Control+A")
+    keyboard.type(CHOSEN)
+    keyboard.press("Enter")
+    expect_heading(visit, "The address is confirmed")
+    expect(page.get_by_role("heading", name="The address is confirmed")).to_be_focused()
+    assert field.input_value() == ""
+    assert named(people, email, CHOSEN) is None
+    assert log_in(people, email, PLANTED) == 403
+
+
+def test_a_wrong_password_is_told_and_can_be_typed_again(
+    visit: Visit, people: People, mailbox: Mailbox
+) -> None:
+    """Or another way taken, and taken back; the link stays good."""
+    email, _ = people.register(display_name="Ada")
+    visit.follow(mailbox.last(email).links[0])
+    visit.press("Confirm the address")
+    field = visit.page.get_by_label(SIGNED_UP_WITH)
+    assert field.get_attribute("autocomplete") == "current-password"
+    visit.press("Open the account")
+    expect(visit.page.get_by_text("Enter the password.")).to_be_visible()
+    field.fill("not the one of the sign-up")
+    visit.press("Show password")
+    assert field.get_attribute("type") == "text"
+    visit.press("Open the account")
+    refusal = "The password is not that of a sign-up with this address."
+    expect(visit.page.get_by_text(refusal)).to_be_visible()
+    expect(field).to_be_focused()
+    assert (field.get_attribute("type"), field.get_attribute("aria-invalid")) == (
+        "password",
+        "true",
+    )
+    visit.press("Choose a new password")
+    expect(visit.page.get_by_label("New password")).to_be_focused()
+    visit.press("Use that password")
+    expect(field).to_be_focused()
+    field.fill(PASSWORD)
+    visit.press("Open the account")
+    expect_heading(visit, "The address is confirmed")
+    assert named(people, email, PASSWORD) == "Ada"
+
+
+def test_the_address_of_an_account_takes_no_password(
+    visit: Visit, people: People, mailbox: Mailbox, superuser_url: str
+) -> None:
+    """One click, as the account has a password."""
+    person = people.verified()
+    unverify = "UPDATE users SET email_verified = false WHERE id = %s"
+    query(superuser_url, unverify, (person.user_id,))
+    people.client.request("POST", f"{VERIFY}/resend", json={"email": person.email})
+    visit.follow(mailbox.last(person.email).links[0])
+    visit.press("Confirm the address")
     expect_heading(visit, "The address is confirmed")
     assert visit.posts == [VERIFY]
+    assert log_in(people, person.email, PASSWORD) == 200

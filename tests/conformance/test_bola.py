@@ -126,13 +126,16 @@ class Cast:
 
     def digest(self, *, about: str = "") -> str:
         """Of all rows, or of those in which this id occurs."""
+        return "".join(query(self.url, *self.digesting(about=about))[0])
+
+    def digesting(self, *, about: str = "") -> tuple[str, tuple[str, ...]]:
+        """The statement of a digest, and its parameters."""
         each = [
             f"(SELECT md5(coalesce(string_agg(row::text, '\n' ORDER BY row::text), ''))"
             f" FROM {table} AS row WHERE row::text LIKE %s)"
             for table in self.tables
         ]
-        values = (f"%{about}%",) * len(each)
-        return "".join(query(self.url, f"SELECT {', '.join(each)}", values)[0])
+        return f"SELECT {', '.join(each)}", (f"%{about}%",) * len(each)
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def deliver_badly(deployment: Deployment, canaries: Canaries) -> tuple[Path, str
     """A worker whose relay repeats addresses in its refusals; its log and its metrics."""
     port = free_port()
     email = f"{canaries.person}.refused@example.com"
-    deployment.core.accounts.register(
+    deployment.core.sign_ups.register(
         CONTEXT, email=email, password=canaries.secret, username=None, profile={}
     )
     with smtp_relay() as relay:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from core.bootstrap import Core
-from core.services.refusals import ASKED_FIRST
+from core.services.refusals import ASKED_FIRST, typed
 from tests.support.clients import Client, random_address
 from tests.support.people import PASSWORD, People, Person
 from tests.support.staff import Staff
@@ -109,7 +109,7 @@ def test_known_addresses_end_with_a_reset_and_with_the_account(
     ends(people, client, staff, person)
     password = NEW if ends in {resets, is_told_to_reset} else PASSWORD
     assert log_in(client.from_address(random_address()), person.email, WRONG) == 401
-    key = core.authentication.throttling.strangers(person.user_id).key
+    key = core.authentication.throttling.strangers(typed(person.email)).key
     query(superuser_url, "UPDATE throttles SET failures = 100 WHERE key = %s", (key,))
     assert log_in(elsewhere, person.email, password) == 429
     assert log_in(client, person.email, password) == (200 if password == NEW else 429)

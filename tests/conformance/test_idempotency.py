@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.support.clients import Answer, Client
-from tests.support.people import PASSWORD, People, random_email
+from tests.support.people import PASSWORD, People, proof, random_email
 
 
 def register(client: Client, key: str, email: str, password: str = PASSWORD) -> Answer:
@@ -94,7 +94,7 @@ def test_a_lost_answer_of_a_one_time_code_can_be_asked_for_again(
 ) -> None:
     """The code is used up, but the same request with its key still gets its answer."""
     email, _ = people.register()
-    body = {"token": people.mailbox.last(email).token}
+    body = proof(people.mailbox.last(email).token)
     headers = [("idempotency-key", secrets.token_hex(16))]
     first = client.request("POST", "/v1/auth/verify-email", json=body, headers=headers)
     second = client.request("POST", "/v1/auth/verify-email", json=body, headers=headers)
@@ -104,7 +104,7 @@ def test_a_lost_answer_of_a_one_time_code_can_be_asked_for_again(
 
 def test_stored_answers_are_encrypted(people: People, client: Client, superuser_url: str) -> None:
     email, _ = people.register()
-    body = {"token": people.mailbox.last(email).token}
+    body = proof(people.mailbox.last(email).token)
     headers = [("idempotency-key", secrets.token_hex(16))]
     answer = client.request("POST", "/v1/auth/verify-email", json=body, headers=headers)
     connection = psycopg2.connect(superuser_url)

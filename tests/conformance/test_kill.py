@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.clients import Answer, ServerClient, random_address
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, random_email
+from tests.support.people import PASSWORD, proof, random_email
 from tests.support.server import ServerProcess, free_port
 
 KILLS = int(os.environ.get("KILL_ROUNDS", "20"))
@@ -129,7 +129,7 @@ def test_a_killed_answer_is_given_again_and_nothing_is_doubled(
         assert answers[0].body == answers[1].body
         assert count(superuser_url, "pending_registrations", email) == 1
 
-        verify = {"token": mailbox.last(email).token}
+        verify = proof(mailbox.last(email).token)
         assert len(mailbox.to(email)) == 1
         nursery.send_and_kill("/v1/auth/verify-email", verify, key)
         answers = [repeat(here, "/v1/auth/verify-email", verify, key) for _ in range(2)]

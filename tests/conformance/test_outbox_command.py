@@ -37,7 +37,7 @@ class Place:
 
     def owe(self) -> str:
         email = random_email()
-        self.core.accounts.register(
+        self.core.sign_ups.register(
             CONTEXT, email=email, password=PASSWORD, username=None, profile={}
         )
         return email

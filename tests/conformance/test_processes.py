@@ -69,7 +69,7 @@ def register(core: Core, count: int) -> list[str]:
     """Puts as many mails into the outbox."""
     addresses = [random_email() for _ in range(count)]
     for address in addresses:
-        core.accounts.register(
+        core.sign_ups.register(
             RequestContext(request_id="test"),
             email=address,
             password=PASSWORD,

@@ -32,7 +32,7 @@ NOTICED_SECONDS = 5.0 + 2.0
 def owe_a_mail(environment: dict[str, str]) -> str:
     address = random_email()
     with closing(build_core(Settings.from_environ(environment))) as core:
-        core.accounts.register(CONTEXT, email=address, password=PASSWORD, username=None, profile={})
+        core.sign_ups.register(CONTEXT, email=address, password=PASSWORD, username=None, profile={})
     return address
 
 

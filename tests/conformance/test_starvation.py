@@ -76,7 +76,8 @@ def service(core: Core, staff: Staff) -> Service:
     slow = replace(
         core,
         hasher=hasher,
-        accounts=replace(core.accounts, hasher=hasher),
+        sign_ups=replace(core.sign_ups, hasher=hasher),
+        verification=replace(core.verification, hasher=hasher),
         authentication=replace(core.authentication, hasher=hasher),
         lifecycle=replace(core.lifecycle, hasher=hasher),
         passwords=replace(core.passwords, hasher=hasher),

@@ -12,7 +12,7 @@ import pytest
 from tests.support.clients import Answer, Client, LambdaClient
 from tests.support.lambda_events import EVENT_BUILDERS
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, LoggedIn, People, random_email
+from tests.support.people import PASSWORD, LoggedIn, People, proof, random_email
 from tests.support.server import ServerProcess
 
 # What differs between two answers of one target, too.
@@ -129,7 +129,7 @@ def story(client: Client, mailbox: Mailbox) -> list[tuple[int, list[tuple[str, s
     step("POST", "/v1/auth/register", {"email": email, "password": PASSWORD})
     step("POST", "/v1/auth/login", {"identifier": email, "password": PASSWORD})
     step("POST", "/v1/auth/verify-email", {"token": "wrong"})
-    step("POST", "/v1/auth/verify-email", {"token": mailbox.last(email).token})
+    step("POST", "/v1/auth/verify-email", proof(mailbox.last(email).token))
     step("POST", "/v1/auth/login", {"identifier": email, "password": "wrong password"})
     tokens = step("POST", "/v1/auth/login", {"identifier": email, "password": PASSWORD}).json()
     access = tokens["access_token"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clients import Answer, Client
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, random_email
+from tests.support.people import PASSWORD, proof, random_email
 from tests.support.storage import query
 
 NEW = "an entirely different sentence"
@@ -62,7 +62,7 @@ def test_each_step_of_an_account_is_in_the_trail(story: Story, mailbox: Mailbox)
     assert signed_up.events == [("registration.requested", "", "")]
     resent = story.post("/v1/auth/verify-email/resend", {"email": email})
     assert resent.events == [("email.verification_requested", "", "")]
-    verified = story.post("/v1/auth/verify-email", {"token": mailbox.last(email).token})
+    verified = story.post("/v1/auth/verify-email", proof(mailbox.last(email).token))
     user_id = verified.answer.json()["user_id"]
 
     def own(*types: str) -> list[tuple[str, str, str]]:

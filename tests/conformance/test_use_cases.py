@@ -88,7 +88,7 @@ def test_a_change_of_a_password_that_changes_meanwhile_is_refused(
 
     hasher = Interrupted(core.passwords.hasher, reset)
     slow = replace(core.passwords, hasher=hasher)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Unauthenticated):
         slow.change(anywhere(), thief, current=PASSWORD, new="a sentence of the thief's own")
     log_in(core, email, NEW)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clients import Answer, Client
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, People, random_email
+from tests.support.people import PASSWORD, People, proof, random_email
 from tests.support.staff import Staff
 from tests.support.storage import query
 
@@ -200,7 +200,7 @@ def test_an_open_sign_up_does_not_survive_the_account(
     assert answer.status == 202
     link = people.mailbox.last(email).token
     assert create(client, staff, email=email).status == 201
-    stale = client.request("POST", "/v1/auth/verify-email", json={"token": link})
+    stale = client.request("POST", "/v1/auth/verify-email", json=proof(link))
     assert (stale.status, stale.problem) == (400, "invalid-code")
     login = {"identifier": email, "password": PASSWORD}
     assert client.request("POST", "/v1/auth/login", json=login).status in {401, 403}

@@ -5,49 +5,21 @@ A row that both need is held until both wait for it, so that their order is know
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
 import pytest
 
 from tests.support.clients import Answer, Client
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
+from tests.support.row_locks import held
 from tests.support.server import ServerProcess
 from tests.support.staff import Staff
 
-HOLD_USER = "SELECT FROM users WHERE id = %s FOR UPDATE"
-HOLD_PASSWORD = "SELECT FROM password_credentials WHERE user_id = %s FOR UPDATE"
-WAITING = (
-    "SELECT count(*) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
-
-
-@contextmanager
-def held(url: str, hold: str, user_id: str) -> Iterator[Any]:
-    """Holds a row of the user; yields what waits until so many wait for a lock."""
-    with closing(psycopg2.connect(url)) as holding, closing(psycopg2.connect(url)) as looking:
-        looking.autocommit = True
-        with holding.cursor() as cursor, looking.cursor() as watch:
-            cursor.execute(hold, (user_id,))
-
-            def until(number: int) -> None:
-                deadline = time.monotonic() + 10
-                while time.monotonic() < deadline:
-                    watch.execute(WAITING)
-                    if watch.fetchone() == (number,):
-                        return
-                    time.sleep(0.005)
-                raise AssertionError(f"{number} do not wait")
-
-            yield until
-        holding.rollback()
+HOLD_USER = "SELECT FROM users WHERE id = %(id)s FOR UPDATE"
+HOLD_PASSWORD = "SELECT FROM password_credentials WHERE user_id = %(id)s FOR UPDATE"
 
 
 @dataclass(frozen=True)
@@ -59,10 +31,10 @@ class Race:
         """The answers of all; each has waited for the row before the next was sent."""
         with ThreadPoolExecutor(len(requests)) as pool:
             waiting: list[Future[Answer]] = []
-            with held(self.url, hold, user_id) as until:
+            with held(self.url, hold, of=user_id) as holding:
                 for number, (method, path, sent) in enumerate(requests, start=1):
                     waiting.append(pool.submit(self.client.request, method, path, **sent))
-                    until(number)
+                    holding.until(number)
             return [each.result() for each in waiting]
 
 

@@ -73,7 +73,7 @@ class Post:
 
     def owe(self, count: int = 1) -> None:
         for _ in range(count):
-            self.core.accounts.register(
+            self.core.sign_ups.register(
                 CONTEXT, email=random_email(), password=PASSWORD, username=None, profile={}
             )
         query(self.url, "UPDATE outbox SET due_at = %s", (self.clock.now(),))

@@ -102,7 +102,7 @@ class Post:
 
     def mailed(self, address: str) -> bool:
         """Whether a mail to it goes out when it signs up."""
-        self.core.accounts.register(
+        self.core.sign_ups.register(
             CONTEXT, email=address, password=PASSWORD, username=None, profile={}
         )
         deliveries = replace(self.core.deliveries, mailer=self.relay)
@@ -260,7 +260,7 @@ def test_the_job_reads_reports_before_it_sends(post: Post) -> None:
     """So that the Lambda schedule needs no job of its own; a queue that fails keeps no mail."""
     address = random_email()
     post.put(bounce(address))
-    post.core.accounts.register(
+    post.core.sign_ups.register(
         CONTEXT, email=address, password=PASSWORD, username=None, profile={}
     )
     core = replace(post.core, deliveries=replace(post.core.deliveries, mailer=post.relay))

@@ -85,18 +85,27 @@ def test_a_code_is_good_for_its_purpose_and_until_its_end(storage: PostgresStora
         assert uow.codes.redeem(b"another digest", {VERIFY}, now=START) is None
 
 
-def test_the_worker_binds_a_code_to_what_it_acts_on(storage: PostgresStorage) -> None:
-    """To a user or to a sign-up."""
-    user, registration_id = insert_user(storage), IDS.new()
-    of_user, of_sign_up = insert_code(storage), insert_code(storage)
+def test_looking_at_a_code_uses_nothing_up(storage: PostgresStorage) -> None:
+    """It is seen as long as it can be redeemed."""
+    code, registration_id = insert_code(storage), IDS.new()
+    of_sign_up = insert_code(storage, registration_id=registration_id)
     with storage.write(CONTEXT) as uow:
-        uow.codes.bind(of_user.id, user_id=user.id, registration_id=None)
-        uow.codes.bind(of_sign_up.id, user_id=None, registration_id=registration_id)
+        for _ in range(2):
+            assert uow.codes.good(code.id.bytes, {VERIFY}, now=START) == code
+        assert uow.codes.good(of_sign_up.id.bytes, {VERIFY}, now=START) == of_sign_up
+        assert uow.codes.good(code.id.bytes, {RESET}, now=START) is None
+        assert uow.codes.good(code.id.bytes, {VERIFY}, now=code.expires_at) is None
+        assert uow.codes.redeem(code.id.bytes, {VERIFY}, now=START) == code
+        assert uow.codes.good(code.id.bytes, {VERIFY}, now=START) is None
+
+
+def test_the_worker_binds_a_code_to_the_user_it_acts_on(storage: PostgresStorage) -> None:
+    user, code = insert_user(storage), insert_code(storage)
+    with storage.write(CONTEXT) as uow:
+        uow.codes.bind(code.id, user_id=user.id)
         uow.commit()
     with storage.read() as stores:
-        assert stores.codes.by_id(of_user.id) == replace(of_user, user_id=user.id)
-        bound = replace(of_sign_up, registration_id=registration_id)
-        assert stores.codes.by_id(of_sign_up.id) == bound
+        assert stores.codes.by_id(code.id) == replace(code, user_id=user.id)
 
 
 def test_revoking_codes_of_a_user_spares_other_purposes(storage: PostgresStorage) -> None:
@@ -123,16 +132,41 @@ def test_a_sign_up_is_read_back_as_written(storage: PostgresStorage) -> None:
         uow.commit()
 
 
-def test_sign_ups_of_an_address_are_listed_and_discarded(storage: PostgresStorage) -> None:
-    """Unexpired ones, the newest first; discarding takes all of this address only."""
+def test_sign_ups_of_an_address_are_found_and_discarded(storage: PostgresStorage) -> None:
+    """Unexpired ones, the newest, or the newest with a password; discarding takes all of this
+    address only."""
     email, other = f"{IDS.new()}@example.com", pending(f"{IDS.new()}@example.com")
-    made = [pending(email, created_at=START + timedelta(minutes=n)) for n in range(3)]
+    made = [
+        pending(email, created_at=START + timedelta(minutes=n), password_hash=f"hash {n % 2}")
+        for n in (1, 2, 3)
+    ]
     with storage.write(CONTEXT) as uow:
         for registration in [*made, pending(email, expires_at=START), other]:
             uow.registrations.insert(registration)
-        assert uow.registrations.pending(email, now=START, limit=9) == made[::-1]
-        assert uow.registrations.pending(email, now=START, limit=2) == made[:0:-1]
+        assert uow.registrations.newest(email, now=START) == made[-1]
+        found = [
+            uow.registrations.with_password(email, password_hash, now=START)
+            for password_hash in ("hash 0", "hash 1", "hash of a sign-up")
+        ]
+        assert found == [made[1], made[2], None]
         uow.registrations.discard(email)
-        assert list(uow.registrations.pending(email, now=START, limit=9)) == []
+        assert uow.registrations.newest(email, now=START) is None
+        assert uow.registrations.with_password(email, "hash 0", now=START) is None
         assert uow.registrations.by_id(other.id) == other
+        uow.commit()
+
+
+def test_a_password_of_a_sign_up_is_known_until_it_ends(storage: PostgresStorage) -> None:
+    """Whatever becomes of the sign-up; another one with the same password puts the end off."""
+    digest, other = IDS.new().bytes, IDS.new().bytes
+    with storage.write(CONTEXT) as uow:
+        for minutes in (1, 2):
+            uow.registrations.keep_password(digest, until=START + timedelta(minutes=minutes))
+        uow.registrations.keep_password(other, until=START + timedelta(minutes=9))
+        assert uow.registrations.knows_password(digest, now=START + timedelta(seconds=119))
+        assert not uow.registrations.knows_password(digest, now=START + timedelta(minutes=2))
+        assert not uow.registrations.knows_password(IDS.new().bytes, now=START)
+        uow.registrations.forget_password(digest)
+        assert not uow.registrations.knows_password(digest, now=START)
+        assert uow.registrations.knows_password(other, now=START)
         uow.commit()

@@ -28,6 +28,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TABLES = (
     "one_time_codes",
     "pending_registrations",
+    "sign_up_passwords",
     "idempotency_records",
     "throttles",
     "known_addresses",
@@ -56,6 +57,7 @@ def fill(storage: PostgresStorage, copies: int = 1) -> None:
             code = new_code(expires_at=end)
             uow.codes.insert(code, digest=code.id.bytes)
             uow.registrations.insert(pending("a@example.com", expires_at=end))
+            uow.registrations.keep_password(IDS.new().bytes, until=end)
             window = int((end - START).total_seconds())
             bucket = Bucket(key=IDS.new().bytes, limit=1, window=window, policy="p")
             uow.throttles.charge([bucket], now=START)
@@ -81,6 +83,7 @@ def test_what_has_ended_is_deleted_and_the_rest_is_kept(storage: PostgresStorage
     assert clean(storage, after=HOUR) == {
         "one_time_codes": 2,
         "pending_registrations": 2,
+        "sign_up_passwords": 2,
         "idempotency_records": 0,
         "throttles": 2,
         "known_addresses": 2,
@@ -115,9 +118,10 @@ def test_a_batch_bounds_each_statement(storage: PostgresStorage, metrics: Record
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 2
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 1
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 0
-    assert metrics.queries[:7] == [
+    assert metrics.queries[:8] == [
         ("delete", "one_time_codes"),
         ("delete", "pending_registrations"),
+        ("delete", "sign_up_passwords"),
         ("delete", "idempotency_records"),
         ("delete", "throttles"),
         ("delete", "known_addresses"),

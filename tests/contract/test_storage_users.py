@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
-from core.domain.user import NewUser, UserStatus
+from core.domain.user import OPEN_STATUSES, NewUser, UserStatus
 from core.errors import EmailTaken, UsernameTaken
 from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, insert_user, new_user
@@ -203,6 +203,20 @@ def test_verifying_counts_only_for_the_present_address(
     assert found is not None
     assert found.email_verified
     assert (found.version, found.updated_at) == ((1, START) if verified else (2, LATER))
+
+
+@pytest.mark.parametrize("status", UserStatus)
+def test_verifying_counts_only_for_an_open_account(
+    storage: PostgresStorage, status: UserStatus
+) -> None:
+    user = insert_user(storage, email_verified=False, status=status)
+    with storage.write(CONTEXT) as uow:
+        marked = uow.users.mark_email_verified(
+            user.id, email_normalised=user.email_normalised, now=LATER
+        )
+        found = uow.users.by_id(user.id)
+    assert found is not None
+    assert marked == found.email_verified == (status in OPEN_STATUSES)
 
 
 def test_a_login_changes_no_version(storage: PostgresStorage) -> None:

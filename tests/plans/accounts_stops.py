@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from tests.plans.tour import Tour, email
-from tests.support.people import PASSWORD
+from tests.support.people import PASSWORD, proof
 
 _ME = "/v1/users/me"
 _REGISTER = "POST /v1/auth/register"
@@ -23,7 +23,7 @@ def signing_up(tour: Tour) -> None:
     body = {"email": "new@example.org", "password": PASSWORD}
     tour.ask(_REGISTER, "an unknown address", expect=202, json=body)
     tour.deliver("a mail with the link of a sign-up")
-    code = {"token": tour.mailbox.last("new@example.org").token}
+    code = proof(tour.mailbox.last("new@example.org").token)
     tour.ask(_VERIFY, "a sign-up", expect=200, json=code)
     tour.ask(_VERIFY, "no such code", expect=400, json={"token": _NO_CODE})
     tour.ask(_REGISTER, "a known address", expect=202, json=body | {"email": email(10)})
@@ -36,7 +36,7 @@ def signing_up(tour: Tour) -> None:
 
     body = {"email": "renamed@example.org", "password": PASSWORD, "username": "Name_5"}
     tour.server.client().request("POST", "/v1/auth/register", json=body)
-    code = {"token": tour.mailbox.last("renamed@example.org").token}
+    code = proof(tour.mailbox.last("renamed@example.org").token)
     tour.ask(_VERIFY, "a sign-up whose username is taken", expect=200, json=code)
 
     body = {"email": "flooded@example.org", "password": PASSWORD}
@@ -48,11 +48,14 @@ def signing_up(tour: Tour) -> None:
 
 def verifying_again(tour: Tour) -> None:
     # Made by population.sql: one that nobody has verified, and a user who has not.
-    for case, address in (("a sign-up", "pending-5@example.com"), ("an account", email(51))):
+    for case, address, chosen in (
+        ("a sign-up", "pending-5@example.com", {"new_password": PASSWORD}),
+        ("an account", email(51), {}),
+    ):
         tour.ask(_RESEND, case, expect=202, json={"email": address})
         tour.deliver(f"a mail with the link again, of {case}")
         code = {"token": tour.mailbox.last(address).token}
-        tour.ask(_VERIFY, f"the link again, of {case}", expect=200, json=code)
+        tour.ask(_VERIFY, f"the link again, of {case}", expect=200, json=code | chosen)
     tour.ask(_RESEND, "an unknown address", expect=202, json={"email": _NOBODY})
     tour.deliver("a mail that is owed to nobody")
     for _ in range(2):
@@ -60,7 +63,9 @@ def verifying_again(tour: Tour) -> None:
         tour.server.client().request("POST", "/v1/auth/register", json=body)
     tour.mailbox.deliver()
     tour.ask(_RESEND, "two sign-ups", expect=202, json={"email": "twice@example.org"})
-    tour.deliver("a mail that says that there are two sign-ups")
+    tour.deliver("a mail with the link again, of two sign-ups")
+    code = proof(tour.mailbox.last("twice@example.org").token, _NEW_PASSWORD)
+    tour.ask(_VERIFY, "not the password of a sign-up", expect=422, json=code)
 
 
 def oneself(tour: Tour) -> None:

@@ -80,6 +80,7 @@ FROM generate_series(1, 10000) AS n, LATERAL (SELECT now() - interval '24 hours 
 INSERT INTO one_time_codes (id, digest, purpose, email_normalised, registration_id, created_at, expires_at)
 SELECT gen_random_uuid(), sha256(id::text::bytea), 'verify_email', email_normalised, id, created_at, expires_at
 FROM pending_registrations;
+INSERT INTO sign_up_passwords (digest, expires_at) SELECT sha256(id::text::bytea), expires_at FROM pending_registrations;
 INSERT INTO one_time_codes (id, digest, purpose, email_normalised, user_id, created_at, expires_at, used_at)
 SELECT pg_temp.id_at(at), sha256(id::text::bytea), 'reset_password', email_normalised, id, at, at + interval '30 minutes',
     CASE WHEN random() < 0.5 THEN now() END

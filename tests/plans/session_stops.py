@@ -30,12 +30,15 @@ def logging_in(tour: Tour) -> None:
 
 
 def refusing_log_ins(tour: Tour) -> None:
+    sign_up = {"email": "unverified@example.org", "password": PASSWORD}
+    tour.server.client().request("POST", "/v1/auth/register", json=sign_up)
+    tour.mailbox.deliver()
     for case, status, identifier, password in (
         ("the wrong password", 401, email(22), "wrong"),
         ("an unknown address", 401, "nobody@example.org", PASSWORD),
         ("an unknown username", 401, "nobody", PASSWORD),
         ("a suspended user", 401, email(98), PASSWORD),
-        ("an unverified sign-up", 403, "pending-6@example.com", PASSWORD),
+        ("an unverified sign-up", 403, "unverified@example.org", PASSWORD),
     ):
         body = {"identifier": identifier, "password": password}
         tour.ask(_LOGIN, case, expect=status, json=body)

@@ -21,8 +21,8 @@ class InlineHasher:
     real: PasswordHasher
     patience: float = 10.0
 
-    def hash(self, password: str) -> HashJob[str]:
-        return self.real.hash(password)
+    def hash(self, password: str, *, salt: bytes | None = None) -> HashJob[str]:
+        return self.real.hash(password, salt=salt)
 
     def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
         return self.real.verify(password_hash, password)

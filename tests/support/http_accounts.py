@@ -11,7 +11,7 @@ from core.bootstrap import Core
 from handler.http.app import Application, create_app
 from tests.support.http_probe import Headers, answer_json
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, random_email
+from tests.support.people import PASSWORD, proof, random_email
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def new_account(app: Application, mailbox: Mailbox) -> Account:
     """Registered, verified and logged in."""
     email = random_email()
     answer_json(app, "POST", "/v1/auth/register", {"email": email, "password": PASSWORD})
-    code = {"token": mailbox.last(email).token}
+    code = proof(mailbox.last(email).token)
     assert answer_json(app, "POST", "/v1/auth/verify-email", code).status == 200
     return Account(email, log_in(app, email))
 

@@ -59,7 +59,9 @@ def deliver(folder: Path, *, to: str = "ada@example.com", message_id: str = "one
     mailer = DirectoryMailer(folder=folder, sender=Sender.parse("Example <no-reply@example.com>"))
     variables = {"link": LINK, "expires_minutes": "1440"}
     mailer.send(
-        Mail(template=MailTemplate.VERIFY_EMAIL, to=to, message_id=message_id, variables=variables)
+        Mail(
+            template=MailTemplate.CONFIRM_SIGN_UP, to=to, message_id=message_id, variables=variables
+        )
     )
 
 

@@ -30,7 +30,7 @@ class NoHasher:
 
     patience = 0.05
 
-    def hash(self, password: str) -> HashJob[str]:
+    def hash(self, password: str, *, salt: bytes | None = None) -> HashJob[str]:
         return answering(lambda: password)
 
     def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:

@@ -81,7 +81,7 @@ def test_mails_at_hand_when_the_database_goes_are_sent_when_it_is_back(
     environ = {**service_environment(url, tmp_path), "WORKER_POLL_INTERVAL": "0.05"}
     core = build_core(Settings.from_environ(environ))
     for _ in range(5):
-        core.accounts.register(
+        core.sign_ups.register(
             CONTEXT, email=random_email(), password=PASSWORD, username=None, profile={}
         )
     mailer = Breaking(core.deliveries.mailer, "breaking", postgres.superuser_url)

@@ -57,8 +57,8 @@ class Argon2Hasher:
         self._queue = HashQueue(concurrency=concurrency, metrics=metrics)
         self.patience = queue_timeout
 
-    def hash(self, password: str) -> HashJob[str]:
-        return HashJob(lambda: self._argon2.hash(_encode(password)))
+    def hash(self, password: str, *, salt: bytes | None = None) -> HashJob[str]:
+        return HashJob(lambda: self._argon2.hash(_encode(password), salt=salt))
 
     def verify(self, password_hash: str | None, password: str) -> HashJob[PasswordCheck]:
         stored = password_hash or self._dummy

@@ -46,22 +46,21 @@ _BY_ID = Lookup(
 _BIND = (
     update(one_time_codes)
     .where(one_time_codes.c.id == bindparam("code_id"))
-    .values(user_id=bindparam("user"), registration_id=bindparam("registration"))
+    .values(user_id=bindparam("user"))
 )
 _HOLDER = select(one_time_codes.c.user_id).where(
     one_time_codes.c.digest == bindparam("presented"),
     one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
 )
+_is_good = (
+    one_time_codes.c.digest == bindparam("presented"),
+    one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
+    one_time_codes.c.used_at.is_(None),
+    one_time_codes.c.expires_at > bindparam("now"),
+)
+_GOOD = Lookup(select(*_COLUMNS).where(*_is_good), _code)
 _REDEEM = Lookup(
-    update(one_time_codes)
-    .where(
-        one_time_codes.c.digest == bindparam("presented"),
-        one_time_codes.c.purpose == any_(bindparam("wanted", type_=ARRAY(Text))),
-        one_time_codes.c.used_at.is_(None),
-        one_time_codes.c.expires_at > bindparam("now"),
-    )
-    .values(used_at=bindparam("now"))
-    .returning(*_COLUMNS),
+    update(one_time_codes).where(*_is_good).values(used_at=bindparam("now")).returning(*_COLUMNS),
     _code,
 )
 _REVOKE_FOR_USER = (
@@ -99,15 +98,18 @@ class PostgresCodes:
     def by_id(self, code_id: UUID) -> OneTimeCode | None:
         return _BY_ID.one(self._connection, code_id=code_id)
 
-    def bind(self, code_id: UUID, *, user_id: UUID | None, registration_id: UUID | None) -> None:
-        self._connection.execute(
-            _BIND, {"code_id": code_id, "user": user_id, "registration": registration_id}
-        )
+    def bind(self, code_id: UUID, *, user_id: UUID) -> None:
+        self._connection.execute(_BIND, {"code_id": code_id, "user": user_id})
 
     def holder(self, digest: bytes, purposes: Collection[CodePurpose]) -> UUID | None:
         return self._connection.execute(
             _HOLDER, {"presented": digest, "wanted": list(purposes)}
         ).scalar()
+
+    def good(
+        self, digest: bytes, purposes: Collection[CodePurpose], *, now: datetime
+    ) -> OneTimeCode | None:
+        return _GOOD.one(self._connection, presented=digest, wanted=list(purposes), now=now)
 
     def redeem(
         self, digest: bytes, purposes: Collection[CodePurpose], *, now: datetime

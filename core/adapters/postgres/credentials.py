@@ -10,31 +10,21 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     Select,
-    Text,
     and_,
     bindparam,
     case,
     delete,
     exists,
-    false,
     func,
-    literal,
-    null,
     select,
-    union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from core.adapters.postgres.lookups import Lookup
-from core.adapters.postgres.tables import (
-    known_addresses,
-    password_credentials,
-    pending_registrations,
-    users,
-)
+from core.adapters.postgres.tables import known_addresses, password_credentials, users
 from core.domain.user import UserStatus
-from core.ports.account_stores import AccountKind, LoginCandidate
+from core.ports.account_stores import LoginCandidate
 
 # A known address is written again at most once a day: its time only tells when it may be forgotten.
 SEEN_AGAIN_AFTER = timedelta(days=1)
@@ -42,14 +32,13 @@ SEEN_AGAIN_AFTER = timedelta(days=1)
 
 def _candidate(row: Sequence[Any]) -> LoginCandidate:
     return LoginCandidate(
-        kind=AccountKind(row[0]),
-        id=row[1],
+        id=row[0],
+        email_normalised=row[1],
         status=UserStatus(row[2]),
         email_verified=row[3],
         password_hash=row[4],
         password_changed_at=row[5],
         known_address=row[6],
-        sign_up_hash=row[7],
     )
 
 
@@ -62,42 +51,19 @@ _ended = and_(
     password_credentials.c.changed_at <= bindparam("one_time_before"),
 )
 _user: Select[Any] = select(
-    literal("user").label("kind"),
     users.c.id,
+    users.c.email_normalised,
     users.c.status,
     users.c.email_verified,
     case((~_ended, password_credentials.c.password_hash)).label("password_hash"),
     password_credentials.c.changed_at,
     _known.label("known_address"),
 ).select_from(users.outerjoin(password_credentials, password_credentials.c.user_id == users.c.id))
-_newest_sign_up: Select[Any] = (
-    select(pending_registrations.c.password_hash.label("sign_up_hash"))
-    .where(
-        pending_registrations.c.email_normalised == bindparam("email"),
-        pending_registrations.c.expires_at > bindparam("now"),
-    )
-    .order_by(pending_registrations.c.created_at.desc(), pending_registrations.c.id.desc())
-    .limit(1)
-)
-_user_by_email = _user.add_columns(_newest_sign_up.scalar_subquery()).where(
-    users.c.email_normalised == bindparam("email")
-)
-_sign_up_alone = _newest_sign_up.with_only_columns(
-    literal("pending"),
-    pending_registrations.c.id,
-    literal("pending"),
-    false(),
-    null().cast(Text),
-    null().cast(TIMESTAMP(timezone=True)).label("changed_at"),
-    false(),
-    pending_registrations.c.password_hash,
-).where(~exists().where(users.c.email_normalised == bindparam("email")))
 _BY_EMAIL: Lookup[LoginCandidate] = Lookup(
-    select(union_all(_user_by_email, _sign_up_alone.subquery().select()).subquery()), _candidate
+    _user.where(users.c.email_normalised == bindparam("email")), _candidate
 )
 _BY_USERNAME: Lookup[LoginCandidate] = Lookup(
-    _user.add_columns(null()).where(users.c.username_normalised == bindparam("username")),
-    _candidate,
+    _user.where(users.c.username_normalised == bindparam("username")), _candidate
 )
 
 _LOCKED = (
@@ -157,12 +123,11 @@ class PostgresCredentials:
         email: str | None,
         username: str | None,
         address_key: bytes,
-        now: datetime,
-        one_time: timedelta,
+        one_time_before: datetime,
     ) -> LoginCandidate | None:
-        asked = {"address_key": address_key, "one_time_before": now - one_time}
+        asked = {"address_key": address_key, "one_time_before": one_time_before}
         if email is not None:
-            return _BY_EMAIL.one(self._connection, email=email, now=now, **asked)
+            return _BY_EMAIL.one(self._connection, email=email, **asked)
         return _BY_USERNAME.one(self._connection, username=username, **asked)
 
     def password_hash(self, user_id: UUID) -> str | None:

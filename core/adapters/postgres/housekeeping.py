@@ -16,6 +16,7 @@ from core.adapters.postgres.tables import (
     one_time_codes,
     pending_registrations,
     sessions,
+    sign_up_passwords,
     throttles,
 )
 
@@ -48,6 +49,7 @@ def _oldest(column: Column[Any], *, shared: bool = False) -> Delete:
 _RULES: tuple[tuple[str, Delete, timedelta], ...] = (
     ("one_time_codes", _oldest(one_time_codes.c.expires_at), timedelta()),
     ("pending_registrations", _oldest(pending_registrations.c.expires_at), timedelta()),
+    ("sign_up_passwords", _oldest(sign_up_passwords.c.expires_at), timedelta()),
     ("idempotency_records", _oldest(idempotency_records.c.expires_at), timedelta()),
     ("throttles", _oldest(throttles.c.expires_at, shared=True), timedelta()),
     ("known_addresses", _oldest(known_addresses.c.last_seen_at, shared=True), FORGET_ADDRESS),

@@ -117,6 +117,7 @@ _OLDEST = text("""
 SELECT least(
     (SELECT min(expires_at) FROM one_time_codes),
     (SELECT min(expires_at) FROM pending_registrations),
+    (SELECT min(expires_at) FROM sign_up_passwords),
     (SELECT min(expires_at) FROM idempotency_records),
     (SELECT min(expires_at) FROM throttles),
     (SELECT min(absolute_expires_at) FROM sessions))

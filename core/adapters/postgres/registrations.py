@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
 
 from core.adapters.postgres.lookups import Lookup
-from core.adapters.postgres.tables import pending_registrations
+from core.adapters.postgres.tables import pending_registrations, sign_up_passwords
 from core.domain.codes import PendingRegistration
 
 _COLUMNS = (
@@ -39,14 +40,18 @@ def _registration(row: Sequence[Any]) -> PendingRegistration:
 
 
 _INSERT = insert(pending_registrations)
-_PENDING = Lookup(
+_newest = (
     select(*_COLUMNS)
     .where(
         pending_registrations.c.email_normalised == bindparam("email"),
         pending_registrations.c.expires_at > bindparam("now"),
     )
     .order_by(pending_registrations.c.created_at.desc(), pending_registrations.c.id.desc())
-    .limit(bindparam("limit")),
+    .limit(1)
+)
+_NEWEST = Lookup(_newest, _registration)
+_WITH_PASSWORD = Lookup(
+    _newest.where(pending_registrations.c.password_hash == bindparam("password_hash")),
     _registration,
 )
 _BY_ID = Lookup(
@@ -56,6 +61,17 @@ _BY_ID = Lookup(
 _DISCARD = delete(pending_registrations).where(
     pending_registrations.c.email_normalised == bindparam("email")
 )
+_of_digest = sign_up_passwords.c.digest == bindparam("presented")
+_typed = insert(sign_up_passwords).values(
+    digest=bindparam("presented"), expires_at=bindparam("until")
+)
+_KEEP_PASSWORD = _typed.on_conflict_do_update(
+    index_elements=[sign_up_passwords.c.digest], set_={"expires_at": _typed.excluded.expires_at}
+)
+_KNOWS_PASSWORD = select(
+    exists().where(_of_digest, sign_up_passwords.c.expires_at > bindparam("now"))
+)
+_FORGET_PASSWORD = delete(sign_up_passwords).where(_of_digest)
 
 
 class PostgresRegistrations:
@@ -79,13 +95,28 @@ class PostgresRegistrations:
             },
         )
 
-    def pending(
-        self, email_normalised: str, *, now: datetime, limit: int
-    ) -> Sequence[PendingRegistration]:
-        return _PENDING.all(self._connection, email=email_normalised, now=now, limit=limit)
+    def newest(self, email_normalised: str, *, now: datetime) -> PendingRegistration | None:
+        return _NEWEST.one(self._connection, email=email_normalised, now=now)
+
+    def with_password(
+        self, email_normalised: str, password_hash: str, *, now: datetime
+    ) -> PendingRegistration | None:
+        return _WITH_PASSWORD.one(
+            self._connection, email=email_normalised, password_hash=password_hash, now=now
+        )
 
     def by_id(self, registration_id: UUID) -> PendingRegistration | None:
         return _BY_ID.one(self._connection, registration_id=registration_id)
 
     def discard(self, email_normalised: str) -> None:
         self._connection.execute(_DISCARD, {"email": email_normalised})
+
+    def keep_password(self, digest: bytes, *, until: datetime) -> None:
+        self._connection.execute(_KEEP_PASSWORD, {"presented": digest, "until": until})
+
+    def knows_password(self, digest: bytes, *, now: datetime) -> bool:
+        known = self._connection.execute(_KNOWS_PASSWORD, {"presented": digest, "now": now})
+        return bool(known.scalar_one())
+
+    def forget_password(self, digest: bytes) -> None:
+        self._connection.execute(_FORGET_PASSWORD, {"presented": digest})

@@ -31,6 +31,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[str]]] = {
         tables.role_permissions.name: _APPEND | {"DELETE"},
         tables.roles.name: _ALL,
         tables.sessions.name: _ALL,
+        tables.sign_up_passwords.name: _ALL,
         tables.signing_keys.name: _APPEND,
         tables.throttles.name: _ALL,
         tables.user_logins.name: _CHANGE,

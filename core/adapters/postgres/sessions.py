@@ -99,6 +99,12 @@ _INSERT = (
     .returning(array(select(_ended.c.id)))
 )
 _GET = Lookup(select(*_COLUMNS).where(sessions.c.id == bindparam("session_id")), _session)
+# Shared, so that a caller's own requests do not wait for each other.
+_HELD = (
+    select(sessions.c.id)
+    .where(sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None))
+    .with_for_update(read=True)
+)
 # The successor belongs to the present epoch: it was made after whatever that epoch refuses.
 _present_epoch = select(func.max(recovery_epochs.c.epoch)).scalar_subquery()
 _newest_token_at = func.coalesce(sessions.c.rotated_at, sessions.c.created_at)
@@ -172,6 +178,9 @@ class PostgresSessions:
 
     def get(self, session_id: UUID) -> Session | None:
         return _GET.one(self._connection, session_id=session_id)
+
+    def held(self, session_id: UUID) -> bool:
+        return self._connection.execute(_HELD, {"session_id": session_id}).first() is not None
 
     def rotate(
         self,

@@ -38,7 +38,7 @@ from core.adapters.postgres.columns import (
 )
 
 # The migration that this code needs at least; the schema may be newer (expand and contract).
-REQUIRED_REVISION = "0012"
+REQUIRED_REVISION = "0013"
 
 users = Table(
     "users",
@@ -119,6 +119,16 @@ pending_registrations = Table(
     moment("created_at"),
     moment("expires_at"),
     Index(None, "email_normalised", "created_at", "id"),
+    Index(None, "expires_at"),
+    postgresql_with=QUEUE,
+)
+
+# A keyed digest of address and password: a login asks for it, whatever has become of the sign-up.
+sign_up_passwords = Table(
+    "sign_up_passwords",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    moment("expires_at"),
     Index(None, "expires_at"),
     postgresql_with=QUEUE,
 )

@@ -16,7 +16,7 @@ from core.adapters.postgres.failures import constraint_of
 from core.adapters.postgres.lookups import USER_COLUMNS, Lookup, to_user
 from core.adapters.postgres.tables import user_logins, users
 from core.domain.directory import UserQuery
-from core.domain.user import NewUser, User
+from core.domain.user import OPEN_STATUSES, NewUser, User
 from core.errors import EmailTaken, UsernameTaken
 from core.ports.account_stores import LISTING, Effort
 
@@ -36,6 +36,7 @@ _MARK_VERIFIED = (
     .where(
         users.c.id == bindparam("user_id"),
         users.c.email_normalised == bindparam("address"),
+        users.c.status.in_(OPEN_STATUSES),
     )
     .values(
         email_verified=true(),

@@ -42,6 +42,22 @@ class TokenBody(RequestBody):
     token: Annotated[Secret, Field(description="From the link in the mail, after `#token=`.")]
 
 
+class Verification(TokenBody):
+    """The code of a sign-up needs one of the passwords, that of an account none."""
+
+    password: Annotated[
+        Secret | None,
+        Field(description="The one that was chosen at the sign-up, typed again."),
+    ] = None
+    new_password: Annotated[
+        Secret | None,
+        Field(
+            description="Chosen now, where nobody remembers that one or somebody else signed up. "
+            "The account has nothing then that was typed at a sign-up."
+        ),
+    ] = None
+
+
 class Accepted(TypedDict):
     """The same whoever asks: whether an address is known is told to its mailbox only."""
 
@@ -82,7 +98,7 @@ async def register(call: AnyCall, key: OptionalKey, body: Registration) -> Respo
     return await answer_once_in_steps(
         call,
         key,
-        work=lambda context: call.core.accounts.register.steps(
+        work=lambda context: call.core.sign_ups.register.steps(
             context,
             email=body.email,
             password=body.password,
@@ -97,12 +113,19 @@ async def register(call: AnyCall, key: OptionalKey, body: Registration) -> Respo
     "/v1/auth/verify-email",
     responses={200: {"model": VerifiedEmail}, **refusals(InvalidCode, *KEYED)},
 )
-def verify_email(call: AnyCall, key: OptionalKey, body: TokenBody) -> Response:
-    """Prove an address with the code from a mail. It works once."""
-    return answer_once(
+async def verify_email(call: AnyCall, key: OptionalKey, body: Verification) -> Response:
+    """Prove an address with the code from a mail. It works once.
+
+    The code of a sign-up needs `password`, that of any sign-up with the address, or `new_password`.
+    Without one the answer is 422 at `/password`, and the code stays good. The code of an account
+    needs none, and takes none.
+    """
+    return await answer_once_in_steps(
         call,
         key,
-        work=lambda context: call.core.accounts.verify_email(context, code=body.token),
+        work=lambda context: call.core.verification.verify_email.steps(
+            context, code=body.token, password=body.password, new_password=body.new_password
+        ),
         render=lambda user_id: stored(
             VerifiedEmail(user_id=user_id, email_verified=True), status=200
         ),
@@ -119,6 +142,6 @@ def resend_verification(call: AnyCall, key: OptionalKey, body: EmailBody) -> Res
     return answer_once(
         call,
         key,
-        work=lambda context: call.core.accounts.resend_verification(context, email=body.email),
+        work=lambda context: call.core.sign_ups.resend_verification(context, email=body.email),
         render=accepted,
     )

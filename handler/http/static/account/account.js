@@ -4,9 +4,10 @@
 const TIMEOUT_MS = 15_000;
 
 const element = (id) => document.getElementById(id);
-const forms = { redeem: element("redeem"), renew: element("renew") };
+// Each of those that a page has, with one field or none; `renew` asks for another mail.
+const forms = [...document.forms];
+const renew = element("renew");
 const notice = element("notice");
-const password = element("password");
 const email = element("email");
 const keys = new Map();
 
@@ -24,9 +25,15 @@ function start() {
 }
 
 function show(wanted) {
-  for (const id of ["redeem", "renew", "redeemed", "renewed"]) {
-    element(id).hidden = id !== wanted;
+  for (const part of [...forms, element("redeemed"), element("renewed")]) {
+    part.hidden = part.id !== wanted;
   }
+}
+
+function turnTo(id) {
+  tell("");
+  show(id);
+  element(id).querySelector("input").focus();
 }
 
 function finish(id) {
@@ -60,30 +67,44 @@ function onSubmit(form, work) {
   });
 }
 
-onSubmit(forms.redeem, async () => {
+for (const form of forms.filter((each) => each !== renew)) {
+  onSubmit(form, () => redeem(form.querySelector("input")));
+}
+
+async function redeem(password) {
   const body = { token };
   if (password) {
-    hidePassword();
-    if (!acceptable(password, passwordFault())) return;
-    body.password = password.value;
+    hide(password);
+    if (!acceptable(password, passwordFault(password))) return;
+    body[password.name] = password.value;
   }
   const answer = await post(document.body.dataset.redeem, body);
+  const fault = password && answer.faults?.get(`/${password.name}`);
   if (answer.ok) {
     token = "";
-    if (password) password.value = "";
+    forget();
     finish("redeemed");
   } else if (answer.code === "invalid-code" || answer.faults.has("/token")) {
     token = "";
     show("renew");
     tell("This link does not work any more: it was used before, it is too old, or a part of it is missing.");
-  } else if (password && answer.faults.has("/password")) {
-    acceptable(password, `The password ${answer.faults.get("/password")}.`);
+  } else if (fault) {
+    acceptable(password, `The password ${fault}.`);
+  } else if (!password && answer.faults.has("/password")) {
+    // The code is of a sign-up, and proves nobody's password.
+    turnTo("prove");
   } else {
     tell(answer.text);
   }
-});
+}
 
-onSubmit(forms.renew, async () => {
+function forget() {
+  for (const password of document.querySelectorAll("input[name$=password]")) {
+    password.value = "";
+  }
+}
+
+onSubmit(renew, async () => {
   if (!acceptable(email, email.value.trim() ? "" : "Enter your email address.")) return;
   const answer = await post(document.body.dataset.renew, { email: email.value.trim() });
   if (answer.ok) finish("renewed");
@@ -100,9 +121,10 @@ function acceptable(input, fault) {
   return !fault;
 }
 
-function passwordFault() {
+function passwordFault(password) {
   // As the service counts: code points of the composed form.
   const length = [...password.value.normalize("NFC")].length;
+  if (!length) return "Enter the password.";
   if (length >= password.minLength) return "";
   return `Use ${password.minLength} characters or more; this has ${length}.`;
 }
@@ -154,20 +176,28 @@ function duration(seconds) {
   return `${Math.ceil(seconds / 60)} minutes`;
 }
 
-function hidePassword() {
+function hide(password) {
   password.type = "password";
-  element("reveal").firstChild.data = "Show";
+  revealOf(password).firstChild.data = "Show";
 }
 
-if (password) {
-  element("reveal").addEventListener("click", () => {
+function revealOf(password) {
+  return document.querySelector(`button[aria-controls=${password.id}]`);
+}
+
+for (const password of document.querySelectorAll("input[type=password]")) {
+  revealOf(password).addEventListener("click", () => {
     if (password.type === "text") {
-      hidePassword();
+      hide(password);
     } else {
       password.type = "text";
-      element("reveal").firstChild.data = "Hide";
+      revealOf(password).firstChild.data = "Hide";
     }
   });
+}
+
+for (const way of document.querySelectorAll("button[data-way]")) {
+  way.addEventListener("click", () => turnTo(way.dataset.way));
 }
 
 // A second link opened in this tab changes the fragment only, and loads nothing.
