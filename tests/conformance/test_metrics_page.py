@@ -98,8 +98,9 @@ def test_counts_match_the_requests_that_were_made(
     }
     assert risen(before, after, "users_created_total") == {(): 1}
     assert risen(before, after, "users_deleted_total") == {(): 1}
-    # The sign-up, the log-in, and two wrong guesses, each of them at a password and a sign-up's.
-    assert risen(before, after, "password_hashes_total") == {(): 6}
+    # The sign-up, its link, the log-in, and two wrong guesses, each of them at a password and a
+    # sign-up's.
+    assert risen(before, after, "password_hashes_total") == {(): 7}
     assert risen(before, after, "db_queries_total")["insert", "outbox"] >= 1
 
 
