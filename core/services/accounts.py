@@ -27,7 +27,7 @@ from core.errors import (
     VersionMismatch,
 )
 from core.ports.messaging import MailTemplate
-from core.ports.runtime import Clock, Ids
+from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
 from core.services.stepwise import Steps, computed, stepwise
@@ -43,6 +43,7 @@ class Accounts:
     hasher: PasswordHasher
     codes: CodeSecrets
     throttling: Throttling
+    metrics: Metrics
     clock: Clock
     ids: Ids
 
@@ -89,14 +90,17 @@ class Accounts:
             if uow.throttles.charge([mails], now=now) is None:
                 uow.registrations.insert(registration)
                 self._mail_code(uow, address.normalised, registration.id, now, expires_at)
-            uow.record(
-                Event(
-                    type=EventType.REGISTRATION_REQUESTED,
-                    actor=None,
-                    subject=None,
-                    details={"registration_id": str(registration.id)},
+                uow.record(
+                    Event(
+                        type=EventType.REGISTRATION_REQUESTED,
+                        actor=None,
+                        subject=None,
+                        details={"registration_id": str(registration.id)},
+                    )
                 )
-            )
+            else:
+                # No event: anybody could fill the trail with them.
+                self.metrics.mail_throttled("register")
             uow.commit()
 
     def resend_verification(self, context: RequestContext, *, email: str) -> None:
@@ -112,7 +116,9 @@ class Accounts:
             if uow.throttles.charge([mails], now=now) is None:
                 expires_at = now + self.settings.registration_lifetime
                 self._mail_code(uow, address.normalised, None, now, expires_at)
-            uow.record(Event(type=EventType.VERIFICATION_REQUESTED, actor=None, subject=None))
+                uow.record(Event(type=EventType.VERIFICATION_REQUESTED, actor=None, subject=None))
+            else:
+                self.metrics.mail_throttled("verify")
             uow.commit()
 
     def _mail_code(

@@ -18,7 +18,7 @@ from core.errors import PermissionDenied
 from tests.support.clients import Answer, Client
 from tests.support.people import PASSWORD
 from tests.support.staff import CONTEXT, Member, Staff
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
 EVENTS = (
     "SELECT type, actor::text, payload->>'role' FROM audit_events"
@@ -26,7 +26,7 @@ EVENTS = (
 )
 DENIED = (
     "SELECT actor::text, subject::text, payload->>'permission' FROM audit_events"
-    " JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND request_id = %s"
+    f" JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND {OF_REQUEST}"
 )
 
 
@@ -258,7 +258,7 @@ def test_what_was_lost_on_the_way_counts(
     request_id = secrets.token_hex(8)
     with pytest.raises(PermissionDenied):
         replace(core.roles, storage=interrupted).grant(  # type: ignore[arg-type]
-            replace(CONTEXT, request_id=request_id),
+            replace(CONTEXT, client_request_id=request_id),
             principal,
             user_id=UUID(person.user_id),
             name="auditor",

@@ -82,6 +82,7 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),
         "db_connection_pool_active": ("gauge", set()),
         "db_connection_pool_idle": ("gauge", set()),
+        "mails_throttled": ("counter", {"purpose"}),
         "outbox_deliveries": ("counter", {"outcome"}),
         "outbox_pending_messages": ("gauge", set()),
         "outbox_lag_seconds": ("gauge", set()),

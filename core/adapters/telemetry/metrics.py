@@ -33,6 +33,7 @@ QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 SEARCH_REFUSALS = ("caller", "process", "too_broad")
+MAIL_PURPOSES = ("register", "verify", "reset")
 REDIS_OPERATIONS = ("get", "set", "limit", "ping", "slots")
 
 # How many children of labelled metrics are kept at hand; far more than routes x methods x statuses.
@@ -78,6 +79,13 @@ class PrometheusMetrics:
         self._forged = Counter(
             "forged_tokens_total", "Tokens refused that are none of ours.", registry=registry
         )
+        throttled = Counter(
+            "mails_throttled_total",
+            "Mails asked for without a token that an address had enough of.",
+            ["purpose"],
+            registry=registry,
+        )
+        self._mails_throttled = {purpose: throttled.labels(purpose) for purpose in MAIL_PURPOSES}
         self._deliveries = Counter(
             "outbox_deliveries_total",
             "Messages of the outbox that were handled.",
@@ -146,6 +154,9 @@ class PrometheusMetrics:
 
     def forged_token(self) -> None:
         self._forged.inc()
+
+    def mail_throttled(self, purpose: str) -> None:
+        self._mails_throttled[purpose].inc()
 
     def delivery(self, outcome: str) -> None:
         self._deliveries.labels(outcome).inc()
