@@ -39,6 +39,7 @@ from core.services.cursors import Cursors
 from core.services.deliveries import Deliveries
 from core.services.diagnosis import Diagnosis
 from core.services.directory import Directory
+from core.services.guards import Guard
 from core.services.housekeeping import HousekeepingService
 from core.services.keys import Keys
 from core.services.lifecycle import Lifecycle
@@ -166,6 +167,7 @@ def build_core(
         refusals=Refusals(pseudonyms=pseudonyms, cache=accelerators.cache),
         turns=Turns(at_once=STRANGERS_AT_ONCE),
     )
+    guard = Guard(storage=storage, throttling=throttling, metrics=metrics, clock=clock)
     suppressions = Suppressions(storage=storage, pseudonyms=pseudonyms, clock=clock)
     return Core(
         settings=settings,
@@ -222,20 +224,20 @@ def build_core(
             clock=clock,
         ),
         access=Access(settings=settings, storage=storage, hasher=hasher, clock=clock, ids=ids),
-        directory=Directory(settings=settings, storage=storage),
+        directory=Directory(settings=settings, storage=storage, guard=guard),
         administration=Administration(
             settings=settings,
-            storage=storage,
+            guard=guard,
             codes=codes,
             throttling=throttling,
             clock=clock,
             ids=ids,
         ),
         lifecycle=Lifecycle(
-            settings=settings, storage=storage, hasher=hasher, throttling=throttling, clock=clock
+            settings=settings, guard=guard, hasher=hasher, throttling=throttling, clock=clock
         ),
-        roles=Roles(storage=storage, clock=clock),
-        trail=Trail(storage=storage),
+        roles=Roles(storage=storage, guard=guard, clock=clock),
+        trail=Trail(storage=storage, guard=guard),
         deliveries=Deliveries(
             settings=settings,
             storage=storage,

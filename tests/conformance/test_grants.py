@@ -255,9 +255,10 @@ def test_what_was_lost_on_the_way_counts(
         "status": "UPDATE users SET status = 'suspended' WHERE id = %s",
     }[lost]
     interrupted = _Interrupted(core, lambda: query(superuser_url, loss, (granter.id,)))
+    guard = replace(core.roles.guard, storage=interrupted)  # type: ignore[arg-type]
     request_id = secrets.token_hex(8)
     with pytest.raises(PermissionDenied):
-        replace(core.roles, storage=interrupted).grant(  # type: ignore[arg-type]
+        replace(core.roles, guard=guard).grant(
             replace(CONTEXT, client_request_id=request_id),
             principal,
             user_id=UUID(person.user_id),

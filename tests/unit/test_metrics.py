@@ -72,6 +72,7 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "users_created": ("counter", set()),
         "users_deleted": ("counter", set()),
         "authentication_attempts": ("counter", {"status"}),
+        "access_denied": ("counter", set()),
         "password_hashes": ("counter", set()),
         "http_requests_waiting": ("gauge", {"share"}),
         "forged_tokens": ("counter", set()),

@@ -48,6 +48,7 @@ EVENT_COUNTERS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         EventType.LOGIN_SUCCEEDED: ("authentication_attempts_total", {"status": "success"}),
         EventType.LOGIN_FAILED: ("authentication_attempts_total", {"status": "failure"}),
         EventType.LOGIN_THROTTLED: ("authentication_attempts_total", {"status": "throttled"}),
+        EventType.ACCESS_DENIED: ("access_denied_total", {}),
     }
 )
 """Business metrics: event type -> counter and labels. Events that are not listed count nowhere."""
@@ -293,6 +294,9 @@ def _event_counters(registry: CollectorRegistry) -> dict[str, Counter]:
         ),
         "authentication_attempts_total": Counter(
             "authentication_attempts_total", "Logins tried.", ["status"], registry=registry
+        ),
+        "access_denied_total": Counter(
+            "access_denied_total", "Requests without the permission for it.", registry=registry
         ),
     }
     return {
