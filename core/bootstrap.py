@@ -249,7 +249,9 @@ def build_core(
         ),
         suppressions=suppressions,
         backlog=Backlog(storage=storage, clock=clock, metrics=metrics),
-        housekeeping=HousekeepingService(storage=storage, clock=clock),
+        housekeeping=HousekeepingService(
+            settings=settings, storage=storage, metrics=metrics, clock=clock
+        ),
     )
 
 

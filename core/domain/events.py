@@ -16,6 +16,7 @@ class EventType(StrEnum):
     USER_SUSPENDED = "user.suspended"
     USER_REACTIVATED = "user.reactivated"
     USER_DEACTIVATED = "user.deactivated"
+    USER_EXPIRED = "user.expired"
     EMAIL_VERIFIED = "email.verified"
     VERIFICATION_REQUESTED = "email.verification_requested"
     EMAIL_CHANGED = "email.changed"

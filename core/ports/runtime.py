@@ -182,6 +182,10 @@ class Metrics(RequestMetrics, SearchMetrics, Protocol):
         """One message of the outbox was handled; outcomes are those of core/services/deliveries."""
         ...
 
+    def deleted(self, kind: str, count: int) -> None:
+        """Housekeeping deleted as many rows of a kind; kinds are those of its port."""
+        ...
+
     def outbox(self, state: OutboxState | None) -> None:
         """What was last seen of the outbox; None when nobody looks any more."""
         ...

@@ -59,6 +59,9 @@ class RecordedMetrics:
     def delivery(self, outcome: str) -> None:
         raise AssertionError("not of the storage")
 
+    def deleted(self, kind: str, count: int) -> None:
+        raise AssertionError("not of the storage")
+
     def outbox(self, state: OutboxState | None) -> None:
         raise AssertionError("not of the storage")
 

@@ -44,6 +44,7 @@ def exercise(metrics: PrometheusMetrics) -> None:
     metrics.watch_line("others", lambda: 4)
     metrics.forged_token()
     metrics.delivery("sent")
+    metrics.deleted("sessions", 2)
     metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
     metrics.redis_operation("get")
     metrics.redis_error("limit")
@@ -84,6 +85,7 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "db_connection_pool_active": ("gauge", set()),
         "db_connection_pool_idle": ("gauge", set()),
         "mails_throttled": ("counter", {"purpose"}),
+        "housekeeping_deleted": ("counter", {"kind"}),
         "outbox_deliveries": ("counter", {"outcome"}),
         "outbox_pending_messages": ("gauge", set()),
         "outbox_lag_seconds": ("gauge", set()),

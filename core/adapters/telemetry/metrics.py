@@ -93,6 +93,12 @@ class PrometheusMetrics:
             ["outcome"],
             registry=registry,
         )
+        self._deleted = Counter(
+            "housekeeping_deleted_total",
+            "Rows deleted because their time was over.",
+            ["kind"],
+            registry=registry,
+        )
         self._outbox = _OutboxCollector()
         registry.register(self._outbox)
         self._clock = _ClockCollector()
@@ -161,6 +167,9 @@ class PrometheusMetrics:
 
     def delivery(self, outcome: str) -> None:
         self._deliveries.labels(outcome).inc()
+
+    def deleted(self, kind: str, count: int) -> None:
+        self._deleted.labels(kind).inc(count)
 
     def outbox(self, state: OutboxState | None) -> None:
         self._outbox.state = state
