@@ -141,6 +141,7 @@ def build_core(
     keys = Keys(
         storage=storage,
         new_key=lambda: new_signing_key(clock=clock, sealer=sealer),
+        open_key=lambda key: open_signing_key(key, sealer),
         clock=clock,
     )
     access_tokens = Es256AccessTokens(

@@ -39,6 +39,7 @@ class EventType(StrEnum):
     ROLE_REVOKED = "role.revoked"
     MAIL_SUPPRESSED = "mail.suppressed"
     MAIL_ALLOWED = "mail.allowed"
+    SIGNING_KEYS_DISCARDED = "signing_keys.discarded"
     ACCESS_DENIED = "access.denied"
 
 

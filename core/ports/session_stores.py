@@ -22,6 +22,10 @@ class SessionStore(Protocol):
 
     def get(self, session_id: UUID) -> Session | None: ...
 
+    def any_alive(self, *, now: datetime) -> bool:
+        """Whether anybody at all is logged in."""
+        ...
+
     def rotate(
         self,
         session_id: UUID,

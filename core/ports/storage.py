@@ -149,6 +149,10 @@ class SigningKeyStore(Protocol):
         that two starts make one key. Three statements; only within `write`."""
         ...
 
+    def retire(self, kids: Sequence[str], *, at: datetime) -> Sequence[str]:
+        """Ends keys for good; returns which of them had no end yet, or a later one."""
+        ...
+
 
 class SuppressionStore(Protocol):
     """Addresses that no more mail goes to, by keyed digest."""
