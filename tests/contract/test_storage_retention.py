@@ -117,9 +117,9 @@ def test_two_workers_neither_wait_for_each_other_nor_leave_a_gap(
 ) -> None:
     """The second finds the mark taken and comes again; a rollback moves no mark."""
     event_id = record(service)
-    call = "SELECT erase_anonymous_payloads('ffffffff-ffff-ffff-ffff-ffffffffffff', 100)"
+    call, before = "SELECT erase_anonymous_payloads(%s, 100)", first_id(service.clock.now() + DAY)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(call)
+        cursor.execute(call, (str(before),))
         assert cursor.fetchall() == [(1,)]
         assert erase(service, later=40 * DAY) == 0
         other.rollback()
@@ -127,9 +127,13 @@ def test_two_workers_neither_wait_for_each_other_nor_leave_a_gap(
     assert erase(service, later=40 * DAY) == 1
 
 
-def test_nobody_erases_the_traces_of_today(service: Opened, database_url: str) -> None:
+def test_nobody_erases_the_traces_of_today(
+    service: Opened, database_url: str, superuser_url: str
+) -> None:
     """Not even with the password of the service, and the function's own arguments."""
-    service.clock.advance(seconds=(datetime.now(UTC) - service.clock.now()).total_seconds())
+    now = datetime.now(UTC)
+    query(superuser_url, "UPDATE erasure_marks SET reached = %s", (str(first_id(now - 2 * DAY)),))
+    service.clock.advance(seconds=(now - service.clock.now()).total_seconds())
     event_id = record(service)
     assert erase(service, later=3650 * DAY) == 0
     everything = "SELECT erase_anonymous_payloads('ffffffff-ffff-ffff-ffff-ffffffffffff', 100)"
