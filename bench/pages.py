@@ -16,11 +16,13 @@ from sqlalchemy import Engine, event
 from core.bootstrap import Core
 from core.domain.access import Permission, Principal
 from core.domain.directory import UserQuery, UserSort
+from core.domain.requests import RequestContext
 from core.domain.trail import AuditQuery
 from core.domain.user import User
 from core.errors import SearchTooBroad, StorageUnavailable
 from tests.plans.explain import Plans
 
+_CONTEXT = RequestContext(request_id="bench")
 _ORDERS = {
     UserSort.CREATED_AT: "users.created_at {0}, users.id {0}",
     UserSort.EMAIL: "users.email_normalised {0}",
@@ -85,7 +87,7 @@ class Pages:
 
     def audit(self, query: AuditQuery, *, rounds: int) -> Timed:
         def ask() -> None:
-            self._core.trail.page(self._admin, query, after=None, limit=self._limit)
+            self._core.trail.page(_CONTEXT, self._admin, query, after=None, limit=self._limit)
 
         return self._measured(str(query), ask, rounds=rounds)
 
@@ -94,7 +96,7 @@ class Pages:
             return stores.users.page(query, after=None, limit=1)[0]
 
     def _page(self, query: UserQuery, after: tuple[str, str] | None) -> None:
-        self._core.directory.page(self._admin, query, after=after, limit=self._limit)
+        self._core.directory.page(_CONTEXT, self._admin, query, after=after, limit=self._limit)
 
     def _position(self, query: UserQuery, offset: int) -> tuple[str, str]:
         order = _ORDERS[query.sort].format("DESC" if query.descending else "ASC")

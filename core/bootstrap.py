@@ -39,6 +39,7 @@ from core.services.cursors import Cursors
 from core.services.deliveries import Deliveries
 from core.services.diagnosis import Diagnosis
 from core.services.directory import Directory
+from core.services.guards import Guard
 from core.services.housekeeping import HousekeepingService
 from core.services.keys import Keys
 from core.services.lifecycle import Lifecycle
@@ -145,6 +146,7 @@ def build_core(
     keys = Keys(
         storage=storage,
         new_key=lambda: new_signing_key(clock=clock, sealer=sealer),
+        open_key=lambda key: open_signing_key(key, sealer),
         clock=clock,
     )
     access_tokens = Es256AccessTokens(
@@ -172,6 +174,7 @@ def build_core(
         turns=Turns(at_once=STRANGERS_AT_ONCE),
     )
     sign_up_passwords = SignUpPasswords(pseudonyms=pseudonyms)
+    guard = Guard(storage=storage, throttling=throttling, metrics=metrics, clock=clock)
     suppressions = Suppressions(storage=storage, pseudonyms=pseudonyms, clock=clock)
     return Core(
         settings=settings,
@@ -194,6 +197,7 @@ def build_core(
             passwords=sign_up_passwords,
             codes=codes,
             throttling=throttling,
+            metrics=metrics,
             clock=clock,
             ids=ids,
         ),
@@ -214,6 +218,7 @@ def build_core(
             hasher=hasher,
             codes=codes,
             throttling=throttling,
+            metrics=metrics,
             clock=clock,
             ids=ids,
         ),
@@ -239,20 +244,20 @@ def build_core(
             clock=clock,
         ),
         access=Access(settings=settings, storage=storage, hasher=hasher, clock=clock, ids=ids),
-        directory=Directory(settings=settings, storage=storage),
+        directory=Directory(settings=settings, storage=storage, guard=guard),
         administration=Administration(
             settings=settings,
-            storage=storage,
+            guard=guard,
             codes=codes,
             throttling=throttling,
             clock=clock,
             ids=ids,
         ),
         lifecycle=Lifecycle(
-            settings=settings, storage=storage, hasher=hasher, throttling=throttling, clock=clock
+            settings=settings, guard=guard, hasher=hasher, throttling=throttling, clock=clock
         ),
-        roles=Roles(storage=storage, clock=clock),
-        trail=Trail(storage=storage),
+        roles=Roles(storage=storage, guard=guard, clock=clock),
+        trail=Trail(storage=storage, guard=guard),
         deliveries=Deliveries(
             settings=settings,
             storage=storage,
@@ -264,7 +269,9 @@ def build_core(
         ),
         suppressions=suppressions,
         backlog=Backlog(storage=storage, clock=clock, metrics=metrics),
-        housekeeping=HousekeepingService(storage=storage, clock=clock),
+        housekeeping=HousekeepingService(
+            settings=settings, storage=storage, metrics=metrics, clock=clock
+        ),
     )
 
 

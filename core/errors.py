@@ -103,8 +103,14 @@ class EmailNotVerified(DomainError):
 
 
 class PermissionDenied(DomainError):
+    """`permission` is the one that was asked for, where it was one."""
+
     code = "permission-denied"
     message = "A permission is missing for this operation."
+
+    def __init__(self, message: str | None = None, *, permission: str | None = None) -> None:
+        super().__init__(message)
+        self.permission = permission
 
 
 class PasswordChangeRequired(PermissionDenied):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.config import values
-from core.config.fetched import FetchedSettings
+from core.config.retention import RetentionSettings
 from core.config.values import DEVELOPMENT_SECRET_KEY, Environment, setting
 from core.errors import ConfigurationError
 
@@ -20,7 +20,7 @@ __all__ = ["DEVELOPMENT_SECRET_KEY", "Environment", "Settings", "env_name"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(FetchedSettings):
+class Settings(RetentionSettings):
     """Every knob of the service.
 
     `Settings.from_environ` is the only constructor outside of tests.

@@ -82,6 +82,19 @@ def duration(low: int, high: int) -> Callable[[str], timedelta]:
     return lambda value: timedelta(seconds=parse(value))
 
 
+def duration_or_none(low: int, high: int) -> Callable[[str], timedelta]:
+    """Seconds from `low` to `high`, or 0, as a timedelta."""
+    parse = seconds(0, high)
+
+    def checked(value: str) -> timedelta:
+        number = parse(value)
+        if 0 < number < low:
+            raise ValueError(f"must be 0, or a number of seconds from {low:g} to {high:g}")
+        return timedelta(seconds=number)
+
+    return checked
+
+
 def moment(value: str) -> datetime:
     """A time of RFC 3339, whose offset says which one it is."""
     try:

@@ -121,7 +121,7 @@ class Principal:
     def require(self, permission: Permission) -> None:
         """Raises PermissionDenied."""
         if permission not in self.permissions:
-            raise PermissionDenied
+            raise PermissionDenied(permission=permission)
 
     def holds(self, permissions: Iterable[str]) -> bool:
         """Whether all of them are held: nobody gives, or acts on, more than they hold."""

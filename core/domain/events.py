@@ -16,6 +16,7 @@ class EventType(StrEnum):
     USER_SUSPENDED = "user.suspended"
     USER_REACTIVATED = "user.reactivated"
     USER_DEACTIVATED = "user.deactivated"
+    USER_EXPIRED = "user.expired"
     EMAIL_VERIFIED = "email.verified"
     VERIFICATION_REQUESTED = "email.verification_requested"
     EMAIL_CHANGED = "email.changed"
@@ -38,6 +39,7 @@ class EventType(StrEnum):
     ROLE_REVOKED = "role.revoked"
     MAIL_SUPPRESSED = "mail.suppressed"
     MAIL_ALLOWED = "mail.allowed"
+    SIGNING_KEYS_DISCARDED = "signing_keys.discarded"
     ACCESS_DENIED = "access.denied"
 
 

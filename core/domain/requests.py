@@ -41,11 +41,14 @@ class Idempotency:
 class RequestContext:
     """What a use case knows of the request.
 
+    `request_id` is of our own making and stands in audit rows, which nobody can erase;
+    `client_request_id` is free text of the client's, which goes to the erasable payload.
     `address` is canonical, taken from the trusted hop; `address_bucket` is what limits count by:
     the address, or the /64 of an IPv6 one.
     """
 
     request_id: str
+    client_request_id: str | None = None
     trace_id: str | None = None
     address: str | None = None
     address_bucket: str | None = None

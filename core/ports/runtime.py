@@ -173,8 +173,17 @@ class Metrics(RequestMetrics, SearchMetrics, Protocol):
         """A token that this service never made was refused."""
         ...
 
+    def mail_throttled(self, purpose: str) -> None:
+        """Somebody without a token asked for a mail to an address that had enough of them;
+        `register`, `verify` or `reset`."""
+        ...
+
     def delivery(self, outcome: str) -> None:
         """One message of the outbox was handled; outcomes are those of core/services/deliveries."""
+        ...
+
+    def deleted(self, kind: str, count: int) -> None:
+        """Housekeeping deleted as many rows of a kind; kinds are those of its port."""
         ...
 
     def outbox(self, state: OutboxState | None) -> None:
@@ -215,4 +224,5 @@ class Metrics(RequestMetrics, SearchMetrics, Protocol):
 
 
 LOG_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
-"""Fields that every log line of the current request carries: request_id, trace_id, user_id."""
+"""Fields that every log line of the current request carries: request_id, client_request_id,
+trace_id, user_id."""

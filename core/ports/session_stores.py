@@ -27,6 +27,10 @@ class SessionStore(Protocol):
         revoking it is waited for."""
         ...
 
+    def any_alive(self, *, now: datetime) -> bool:
+        """Whether anybody at all is logged in."""
+        ...
+
     def rotate(
         self,
         session_id: UUID,

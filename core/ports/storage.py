@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -149,6 +149,10 @@ class SigningKeyStore(Protocol):
         that two starts make one key. Three statements; only within `write`."""
         ...
 
+    def retire(self, kids: Sequence[str], *, at: datetime) -> Sequence[str]:
+        """Ends keys for good; returns which of them had no end yet, or a later one."""
+        ...
+
 
 class SuppressionStore(Protocol):
     """Addresses that no more mail goes to, by keyed digest."""
@@ -174,12 +178,30 @@ class AuditStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long is kept what has no end of its own."""
+
+    parked_mails: timedelta
+    suppressions: timedelta
+    anonymous_payloads: timedelta
+
+
 class Housekeeping(Protocol):
-    def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
+    def delete_expired(self, *, now: datetime, batch: int, keep: Retention) -> Mapping[str, int]:
         """Deletes what has no use any more: codes, sign-ups, idempotency records, throttles,
-        addresses unseen for a year, sessions past their absolute end or revoked 30 days ago.
+        addresses unseen for a year, sessions past their absolute end or revoked 30 days ago; and
+        what is older than `keep`, payloads of events without actor and subject one day at least.
 
         A statement a kind, each of at most `batch` rows. Returns rows deleted by kind.
+        """
+        ...
+
+    def expire_users(self, *, before: datetime, batch: int) -> Sequence[UUID]:
+        """Deletes users who never came: pending and unchanged since then, for 30 days at least,
+        with an address that nobody has verified, without a password, a session, a role or a code.
+
+        With the addresses in the payloads of their events. Returns who is gone.
         """
         ...
 

@@ -20,8 +20,8 @@ from core.errors import InvalidInput, LastAdministrator, NotFound, StateConflict
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock, Ids
 from core.ports.security import CodeSecrets
-from core.ports.storage import Storage, UnitOfWork
-from core.services.guards import Precondition, administered, guarded
+from core.ports.storage import UnitOfWork
+from core.services.guards import Guard, Precondition
 from core.services.throttling import Throttling, charge_mail
 
 
@@ -30,7 +30,7 @@ class Administration:
     """An administrator never chooses a password, and never marks an address as verified."""
 
     settings: Settings
-    storage: Storage
+    guard: Guard
     codes: CodeSecrets
     throttling: Throttling
     clock: Clock
@@ -54,7 +54,7 @@ class Administration:
         permission = Permission.USERS_WRITE
         now = self.clock.now()
         user_id = self.ids.new()
-        with guarded(self.storage, context, principal, permission, subject=user_id) as uow:
+        with self.guard.guarded(context, principal, permission) as uow:
             address = EmailAddress.parse(email)
             check_profile({"username": username, **profile})
             uow.users.insert(
@@ -148,8 +148,7 @@ class Administration:
         user_id: UUID,
         precondition: Precondition,
     ) -> AbstractContextManager[tuple[UnitOfWork, User]]:
-        return administered(
-            self.storage,
+        return self.guard.administered(
             context,
             principal,
             Permission.USERS_WRITE,

@@ -1,10 +1,12 @@
-"""Units of work on oneself, and those that take a permission, whose denials are written down."""
+"""Who may do what: asked in one place, where each refusal is written down; and units of work on
+oneself."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from uuid import UUID
 
@@ -12,14 +14,152 @@ from core.domain.access import Permission, Principal
 from core.domain.events import Event, EventType
 from core.domain.requests import RequestContext
 from core.domain.user import User, UserStatus
-from core.errors import NotFound, PermissionDenied, PrivilegeEscalation, Unauthenticated
+from core.errors import (
+    NotFound,
+    PermissionDenied,
+    PrivilegeEscalation,
+    StorageUnavailable,
+    Unauthenticated,
+)
+from core.ports.runtime import Clock, Metrics
 from core.ports.storage import Storage, UnitOfWork
+from core.services.throttling import Throttling
 
 Precondition = Callable[[int], object]
 """Is told the current version, and raises VersionMismatch when it is not the expected one."""
 
-
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Every use case that takes a permission asks here, whether it reads or writes.
+
+    `tried` is what the audit row of a refusal tells beside the permission.
+    """
+
+    storage: Storage
+    throttling: Throttling
+    metrics: Metrics
+    clock: Clock
+
+    def require(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        permission: Permission,
+        *,
+        tried: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        """Raises PermissionDenied."""
+        try:
+            principal.require(permission)
+        except PermissionDenied as denied:
+            self._note(context, principal, denied, permission, subject=None, tried=tried)
+            raise
+
+    @contextmanager
+    def guarded(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        permission: Permission,
+        *,
+        tried: Mapping[str, str] = _NOTHING,
+    ) -> Iterator[UnitOfWork]:
+        """A unit of work for whoever holds `permission`, and keeps what they hold until it ends.
+
+        Raises:
+            PermissionDenied, PrivilegeEscalation
+            Unauthenticated: the caller's session ended since the request was let in.
+        """
+        self.require(context, principal, permission, tried=tried)
+        with self._audited(context, principal, permission, subject=None, tried=tried) as uow:
+            _confirm(uow, principal)
+            yield uow
+
+    @contextmanager
+    def administered(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        permission: Permission,
+        *,
+        user_id: UUID,
+        precondition: Precondition,
+        tried: Mapping[str, str] = _NOTHING,
+    ) -> Iterator[tuple[UnitOfWork, User]]:
+        """A unit of work on one user, who is locked in it; so is what the caller holds.
+
+        Raises:
+            PermissionDenied, NotFound, VersionMismatch
+            Unauthenticated: the caller's session ended since the request was let in.
+            PrivilegeEscalation: the user holds a permission that the caller does not.
+        """
+        self.require(context, principal, permission, tried={**tried, **asked_for(user_id)})
+        with self._audited(context, principal, permission, subject=user_id, tried=tried) as uow:
+            # The credential's row first, as a login and a new password do; else they could
+            # deadlock.
+            uow.credentials.password_hash(user_id)
+            user = _locked(uow, principal, user_id)
+            if user is None:
+                raise NotFound
+            if not principal.holds(uow.access.permissions(user_id)):
+                raise PrivilegeEscalation
+            precondition(user.version)
+            yield uow, user
+
+    @contextmanager
+    def _audited(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        permission: Permission,
+        *,
+        subject: UUID | None,
+        tried: Mapping[str, str],
+    ) -> Iterator[UnitOfWork]:
+        """A refusal by what only the unit of work could tell: all that it did is rolled back."""
+        try:
+            with self.storage.write(context) as uow:
+                yield uow
+        except PermissionDenied as denied:
+            self._note(context, principal, denied, permission, subject=subject, tried=tried)
+            raise
+
+    def _note(
+        self,
+        context: RequestContext,
+        principal: Principal,
+        denied: PermissionDenied,
+        permission: Permission,
+        *,
+        subject: UUID | None,
+        tried: Mapping[str, str],
+    ) -> None:
+        """In a transaction of its own; beyond so many of a kind an hour it is only counted, and
+        where nothing can be written also logged: what is refused stays refused."""
+        caller, asked = principal.user.id, denied.permission or permission.value
+        event = Event(
+            type=EventType.ACCESS_DENIED,
+            actor=caller,
+            subject=subject,
+            details={"permission": asked, "problem": denied.code, **tried},
+        )
+        bucket = self.throttling.denials(caller, denied.code, asked)
+        try:
+            with self.storage.write(replace(context, idempotency=None)) as uow:
+                over = uow.throttles.charge([bucket], now=self.clock.now()) is not None
+                if not over:
+                    uow.record(event)
+                uow.commit()
+        except StorageUnavailable:
+            logger.warning("access denied to %s, and not in the trail", asked)
+            over = True
+        if over:
+            self.metrics.event(event.type)
 
 
 @contextmanager
@@ -45,88 +185,9 @@ def own(
         yield uow, user
 
 
-@contextmanager
-def guarded(
-    storage: Storage,
-    context: RequestContext,
-    principal: Principal,
-    permission: Permission,
-    *,
-    subject: UUID | None = None,
-    tried: Mapping[str, str] = _NOTHING,
-) -> Iterator[UnitOfWork]:
-    """A unit of work for whoever holds `permission`, and keeps what they hold until it ends.
-
-    `tried` is what the audit row of a denial tells beside the permission.
-
-    Raises:
-        PermissionDenied, PrivilegeEscalation
-        Unauthenticated: the caller's session ended since the request was let in.
-    """
-    with _audited(storage, context, principal, permission, subject=subject, tried=tried) as uow:
-        _confirm(uow, principal)
-        yield uow
-
-
-@contextmanager
-def administered(
-    storage: Storage,
-    context: RequestContext,
-    principal: Principal,
-    permission: Permission,
-    *,
-    user_id: UUID,
-    precondition: Precondition,
-    tried: Mapping[str, str] = _NOTHING,
-) -> Iterator[tuple[UnitOfWork, User]]:
-    """A unit of work on one user, who is locked in it; so is what the caller holds.
-
-    `tried` as in `guarded`.
-
-    Raises:
-        PermissionDenied, NotFound, VersionMismatch
-        Unauthenticated: the caller's session ended since the request was let in.
-        PrivilegeEscalation: the user holds a permission that the caller does not.
-    """
-    with _audited(storage, context, principal, permission, subject=user_id, tried=tried) as uow:
-        # The credential's row first, as a login and a new password do; else they could deadlock.
-        uow.credentials.password_hash(user_id)
-        user = _locked(uow, principal, user_id)
-        if user is None:
-            raise NotFound
-        if not principal.holds(uow.access.permissions(user_id)):
-            raise PrivilegeEscalation
-        precondition(user.version)
-        yield uow, user
-
-
-@contextmanager
-def _audited(
-    storage: Storage,
-    context: RequestContext,
-    principal: Principal,
-    permission: Permission,
-    *,
-    subject: UUID | None,
-    tried: Mapping[str, str],
-) -> Iterator[UnitOfWork]:
-    """Refuses whoever lacks `permission`. A refusal by what only the unit of work could tell is
-    audited in a transaction of its own, as everything else is rolled back."""
-    principal.require(permission)
-    try:
-        with storage.write(context) as uow:
-            yield uow
-    except PermissionDenied:
-        denied = Event(
-            type=EventType.ACCESS_DENIED,
-            actor=principal.user.id,
-            subject=subject,
-            details={"permission": permission.value, **tried},
-        )
-        with storage.write(replace(context, idempotency=None)) as uow:
-            uow.record(denied)
-            uow.commit()
-        raise
+def asked_for(user_id: UUID) -> dict[str, str]:
+    """For `tried`: whom a caller named, be there such a user or not."""
+    return {"user_id": str(user_id)}
 
 
 def _locked(uow: UnitOfWork, principal: Principal, user_id: UUID) -> User | None:

@@ -21,8 +21,8 @@ from core.errors import LastAdministrator, NotFound, StateConflict
 from core.ports.messaging import MailTemplate
 from core.ports.runtime import Clock
 from core.ports.security import PasswordHasher
-from core.ports.storage import Storage, UnitOfWork
-from core.services.guards import Precondition, administered
+from core.ports.storage import UnitOfWork
+from core.services.guards import Guard, Precondition, asked_for
 from core.services.stepwise import Steps, computed, stepwise
 from core.services.throttling import Throttling, charge_mail
 
@@ -34,7 +34,7 @@ class Lifecycle:
     """Every method may raise PermissionDenied, NotFound, VersionMismatch, PrivilegeEscalation."""
 
     settings: Settings
-    storage: Storage
+    guard: Guard
     hasher: PasswordHasher
     throttling: Throttling
     clock: Clock
@@ -159,7 +159,7 @@ class Lifecycle:
             StateConflict: the user is not active.
             TooManyRequests, Overloaded
         """
-        principal.require(Permission.USERS_SUSPEND)
+        self.guard.require(context, principal, Permission.USERS_SUSPEND, tried=asked_for(user_id))
         # Nobody knows it. A marker in its place would be a case of its own for each login.
         unknown = yield from computed(self.hasher.hash(secrets.token_urlsafe(32)))
         now = self.clock.now()
@@ -205,8 +205,7 @@ class Lifecycle:
         precondition: Precondition,
         permission: Permission = Permission.USERS_SUSPEND,
     ) -> AbstractContextManager[tuple[UnitOfWork, User]]:
-        return administered(
-            self.storage,
+        return self.guard.administered(
             context,
             principal,
             permission,

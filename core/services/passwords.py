@@ -16,7 +16,7 @@ from core.domain.user import User, UserStatus
 from core.errors import InvalidCode, InvalidInput
 from core.ports.account_stores import LoginCandidate
 from core.ports.messaging import MailTemplate
-from core.ports.runtime import Clock, Ids
+from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.session_stores import Exceeded
 from core.ports.storage import Storage, UnitOfWork
@@ -39,6 +39,7 @@ class Passwords:
     hasher: PasswordHasher
     codes: CodeSecrets
     throttling: Throttling
+    metrics: Metrics
     clock: Clock
     ids: Ids
 
@@ -66,7 +67,10 @@ class Passwords:
             if uow.throttles.charge([mails], now=now) is None:
                 uow.codes.insert(code, digest=digest)
                 uow.outbox.enqueue_mail(MailTemplate.RESET_PASSWORD, code_id=code.id)
-            uow.record(Event(type=EventType.PASSWORD_RESET_REQUESTED, actor=None, subject=None))
+                uow.record(Event(type=EventType.PASSWORD_RESET_REQUESTED, actor=None, subject=None))
+            else:
+                # No event: anybody could fill the trail with them.
+                self.metrics.mail_throttled("reset")
             uow.commit()
 
     @stepwise

@@ -19,7 +19,7 @@ from core.errors import (
 )
 from core.ports.runtime import Clock
 from core.ports.storage import Storage, Stores, UnitOfWork
-from core.services.guards import Precondition, administered, guarded
+from core.services.guards import Guard, Precondition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +27,20 @@ class Roles:
     """Nobody gives, changes or takes away permissions that they do not hold."""
 
     storage: Storage
+    guard: Guard
     clock: Clock
 
-    def page(self, principal: Principal, *, after: str | None, limit: int) -> Sequence[Role]:
+    def page(
+        self, context: RequestContext, principal: Principal, *, after: str | None, limit: int
+    ) -> Sequence[Role]:
         """By name, behind `after`. Raises PermissionDenied."""
-        principal.require(Permission.ROLES_READ)
+        self.guard.require(context, principal, Permission.ROLES_READ)
         with self.storage.read() as stores:
             return stores.access.role_page(after=after, limit=limit)
 
-    def role(self, principal: Principal, name: str) -> Role:
+    def role(self, context: RequestContext, principal: Principal, name: str) -> Role:
         """Raises PermissionDenied or NotFound."""
-        principal.require(Permission.ROLES_READ)
+        self.guard.require(context, principal, Permission.ROLES_READ, tried=_tried(name))
         with self.storage.read() as stores:
             return _existing(stores, name)
 
@@ -52,8 +55,8 @@ class Roles:
     ) -> Role:
         """Raises PermissionDenied, InvalidInput, RoleTaken or PrivilegeEscalation."""
         now = self.clock.now()
-        with guarded(
-            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        with self.guard.guarded(
+            context, principal, Permission.ROLES_WRITE, tried=_tried(name)
         ) as uow:
             check_role(name=name, description=description, permissions=permissions)
             _require_held(principal, permissions)
@@ -87,8 +90,8 @@ class Roles:
             PermissionDenied, NotFound, RoleBuiltIn, InvalidInput, VersionMismatch
             PrivilegeEscalation: the role has, or would have, a permission that the caller has not.
         """
-        with guarded(
-            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        with self.guard.guarded(
+            context, principal, Permission.ROLES_WRITE, tried=_tried(name)
         ) as uow:
             role = _changeable(uow, principal, name, precondition)
             check_role(description=description, permissions=permissions or ())
@@ -116,8 +119,8 @@ class Roles:
     ) -> None:
         """Raises PermissionDenied, NotFound, RoleBuiltIn, RoleInUse, VersionMismatch or
         PrivilegeEscalation."""
-        with guarded(
-            self.storage, context, principal, Permission.ROLES_WRITE, tried=_tried(name)
+        with self.guard.guarded(
+            context, principal, Permission.ROLES_WRITE, tried=_tried(name)
         ) as uow:
             role = _changeable(uow, principal, name, precondition)
             if not uow.access.delete_role(name):
@@ -186,8 +189,7 @@ class Roles:
         name: str,
         precondition: Precondition,
     ) -> AbstractContextManager[tuple[UnitOfWork, User]]:
-        return administered(
-            self.storage,
+        return self.guard.administered(
             context,
             principal,
             Permission.ROLES_GRANT,

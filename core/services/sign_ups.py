@@ -16,7 +16,7 @@ from core.domain.profile import check_profile
 from core.domain.requests import RequestContext
 from core.errors import SignUpClosed
 from core.ports.messaging import MailTemplate
-from core.ports.runtime import Clock, Ids
+from core.ports.runtime import Clock, Ids, Metrics
 from core.ports.security import CodeSecrets, PasswordHasher
 from core.ports.storage import Storage, UnitOfWork
 from core.services.sign_up_passwords import SignUpPasswords
@@ -34,6 +34,7 @@ class SignUps:
     passwords: SignUpPasswords
     codes: CodeSecrets
     throttling: Throttling
+    metrics: Metrics
     clock: Clock
     ids: Ids
 
@@ -85,14 +86,17 @@ class SignUps:
             uow.registrations.keep_password(digest, until=expires_at)
             if exceeded is None:
                 self._mail_code(uow, address.normalised, registration.id, now, expires_at)
-            uow.record(
-                Event(
-                    type=EventType.REGISTRATION_REQUESTED,
-                    actor=None,
-                    subject=None,
-                    details={"registration_id": str(registration.id)},
+                uow.record(
+                    Event(
+                        type=EventType.REGISTRATION_REQUESTED,
+                        actor=None,
+                        subject=None,
+                        details={"registration_id": str(registration.id)},
+                    )
                 )
-            )
+            else:
+                # No event: anybody could fill the trail with them.
+                self.metrics.mail_throttled("register")
             uow.commit()
 
     def resend_verification(self, context: RequestContext, *, email: str) -> None:
@@ -108,7 +112,9 @@ class SignUps:
             if uow.throttles.charge([mails], now=now) is None:
                 expires_at = now + self.settings.registration_lifetime
                 self._mail_code(uow, address.normalised, None, now, expires_at)
-            uow.record(Event(type=EventType.VERIFICATION_REQUESTED, actor=None, subject=None))
+                uow.record(Event(type=EventType.VERIFICATION_REQUESTED, actor=None, subject=None))
+            else:
+                self.metrics.mail_throttled("verify")
             uow.commit()
 
     def _mail_code(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from core.config import Settings
 from core.domain.requests import RequestContext
@@ -22,6 +23,10 @@ from core.services.turns import Turns
 FAILURE_WINDOW = 15 * 60
 ACCOUNT_WINDOW = 60 * 60
 MAIL_WINDOW = 60 * 60
+DENIAL_WINDOW = 60 * 60
+
+DENIALS = 10
+"""Events of one kind of refusal that a caller can leave in the trail in a window."""
 
 STRANGERS_AT_ONCE = 2
 """Guesses at one account at work in a process, from addresses that never logged in to it."""
@@ -149,6 +154,16 @@ class Throttling:
             limit=self.settings.limit_mails_per_address,
             window=MAIL_WINDOW,
             policy="mails",
+        )
+
+    def denials(self, caller: UUID, problem: str, permission: str) -> Bucket:
+        """Refusals of one kind that are written down; with a count for each kind, nobody hides one
+        behind many of another."""
+        return Bucket(
+            key=self.pseudonyms.of("denials", str(caller), problem, permission),
+            limit=DENIALS,
+            window=DENIAL_WINDOW,
+            policy="denials",
         )
 
 

@@ -14,6 +14,7 @@ from core.errors import DomainError, InvalidInput
 from handler.cli.admin import admin
 from handler.cli.dev import dev
 from handler.cli.doctor import doctor
+from handler.cli.keys import keys
 from handler.cli.migrate import migrate
 from handler.cli.outbox import outbox
 from handler.cli.serve import serve
@@ -45,7 +46,7 @@ def commands() -> None:
     """User store and authentication service."""
 
 
-for _command in (dev, serve, worker, migrate, admin, outbox, doctor):
+for _command in (dev, serve, worker, migrate, admin, outbox, keys, doctor):
     commands.add_command(_command)
 
 

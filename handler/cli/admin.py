@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import sys
 
 import click
+
+from handler.cli.opening import opened_core, require_schema
 
 
 @click.group()
@@ -33,29 +33,17 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
     Without --password-stdin a one-time password is made up and printed; it has to be changed at
     the first login.
     """
-    from core.bootstrap import build_core
     from core.domain.requests import RequestContext
-    from core.errors import ConfigurationError
-    from handler.configuration import Configuration
-    from handler.relays import open_relay
 
     password = _password() if password_stdin else None
-    # What fails is told in one line, and without a handler logging would print lines of its own.
-    logging.getLogger().addHandler(logging.NullHandler())
-    configuration = Configuration.of(os.environ)
-    core = build_core(configuration.settings(), logins=configuration.logins, relay=open_relay)
-    try:
-        found = core.storage.readiness()
-        if found.database and not found.schema:
-            raise ConfigurationError("the database is not at this version: run user-api migrate")
+    with opened_core() as core:
+        require_schema(core)
         user_id, temporary = core.access.create_admin(
             RequestContext(request_id="admin-create"),
             email=email,
             username=username,
             password=password,
         )
-    finally:
-        core.close()
     if as_json:
         answer = {"id": str(user_id), "email": email, "one_time_password": temporary}
         click.echo(json.dumps({key: value for key, value in answer.items() if value is not None}))

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-if TYPE_CHECKING:
-    from core.bootstrap import Core
+from handler.cli.opening import opened_core
 
 _SHOWN = 100
 
@@ -50,7 +44,7 @@ def list_(limit: int, as_json: bool) -> None:
 
     To whom is not told: the outbox holds no addresses.
     """
-    with _core() as core:
+    with opened_core() as core:
         messages = core.backlog.parked(limit=limit)
     if as_json:
         rows = [
@@ -100,7 +94,7 @@ def retry(ids: tuple[UUID, ...], every: bool, as_json: bool) -> int:
     wanted = list(dict.fromkeys(ids))
     context = RequestContext(request_id="outbox-retry")
     missing: list[str] = []
-    with _core() as core:
+    with opened_core() as core:
         if every:
             count = core.backlog.retry_all(context)
         else:
@@ -131,26 +125,10 @@ def allow(email: str) -> int:
     """Mail an address again that bounced, or whose reader complained."""
     from core.domain.requests import RequestContext
 
-    with _core() as core:
+    with opened_core() as core:
         lifted = core.suppressions.lift(RequestContext(request_id="outbox-allow"), email)
     if not lifted:
         click.echo("nothing stops mails to that address", err=True)
         return 1
     click.echo("Mails go there again.")
     return 0
-
-
-@contextmanager
-def _core() -> Iterator[Core]:
-    from core.bootstrap import build_core
-    from handler.configuration import Configuration
-    from handler.relays import open_relay
-
-    # What fails is told in one line, and without a handler logging would print lines of its own.
-    logging.getLogger().addHandler(logging.NullHandler())
-    configuration = Configuration.of(os.environ)
-    core = build_core(configuration.settings(), logins=configuration.logins, relay=open_relay)
-    try:
-        yield core
-    finally:
-        core.close()

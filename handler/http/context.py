@@ -84,6 +84,7 @@ class Call:
         exchange = self.exchange
         return RequestContext(
             request_id=exchange.request_id,
+            client_request_id=exchange.head.request_id,
             trace_id=exchange.trace.trace_id,
             address=self.address,
             address_bucket=address_bucket(self.address),

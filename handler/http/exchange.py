@@ -125,7 +125,8 @@ def _printable(text: str) -> str:
 
 @dataclass(slots=True)
 class Exchange:
-    """`log` is what every log line of the request carries; a thread can add to it.
+    """`request_id` is of our own making: it goes where nothing can be erased. `log` is what every
+    log line of the request carries; a thread can add to it.
 
     `headers` are added to the answer, whoever writes it. `body_pending` holds until the last byte
     of the request's body was received, `body_awaited` while the application waits for some of it;
@@ -146,6 +147,11 @@ class Exchange:
     principal: Principal | None = None
     share: Share | None = None
     attended: str | None = None
+
+    @property
+    def answered_id(self) -> str:
+        """What the answer names the request by: the client's own id, where it sent one."""
+        return self.head.request_id or self.request_id
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

@@ -37,7 +37,8 @@ Accounts, log-in, sessions and roles of people, for the services of one company.
 
 - Bodies are JSON in UTF-8; unknown fields are refused. Times are RFC 3339 in UTC, ids UUIDs.
 - Errors are problems (RFC 9457). The `type` of each leads to a page that explains it.
-- Every answer has an `X-Request-Id` (the request's own, if it had one) and a W3C `traceparent`.
+- Every answer has an `X-Request-Id` (the request's own, if it had one that is
+  1 to 64 letters, digits, dots, hyphens or underscores) and a W3C `traceparent`.
 - Resources that change have an `ETag`; `If-Match` keeps changes from overwriting each other.
 - `Idempotency-Key` makes it safe to repeat a request that creates or sends something.
 - Lists come in pages: send `next_cursor` as `cursor`, with the same filters, until it is null.
@@ -68,7 +69,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
         "instance": {"type": "string", "format": "uri-reference"},
-        "request_id": {"type": "string"},
+        "request_id": {"description": "The `X-Request-Id` of the answer.", "type": "string"},
         "errors": {
             "description": "For 422: each fault of the input.",
             "type": "array",

@@ -68,7 +68,7 @@ def problem_response(
         "status": kind.status,
         "detail": detail,
         "instance": quote(scope["path"][:_LONGEST_INSTANCE]),
-        "request_id": exchange_of(scope).request_id,
+        "request_id": exchange_of(scope).answered_id,
     }
     entries = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
     if entries:

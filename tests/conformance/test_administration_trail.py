@@ -12,11 +12,11 @@ from tests.support.clients import Answer, Client
 from tests.support.people import PASSWORD, random_email
 from tests.support.server import ServerProcess
 from tests.support.staff import Staff
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
-OF_REQUEST = (
+EVENTS = (
     "SELECT type, actor::text, subject::text, payload::text FROM audit_events"
-    " LEFT JOIN audit_payloads ON event_id = id WHERE request_id = %s ORDER BY type"
+    f" LEFT JOIN audit_payloads ON event_id = id WHERE {OF_REQUEST} ORDER BY type"
 )
 
 
@@ -34,7 +34,7 @@ class Trail:
         headers = [("x-request-id", request_id), *sent.pop("headers", [])]
         token = self.staff.admin.token
         answer = self.client.request(method, path, token=token, headers=headers, **sent)
-        rows = query(self.superuser_url, OF_REQUEST, (request_id,))
+        rows = query(self.superuser_url, EVENTS, (request_id,))
         user_id = answer.json().get("id") or path.split("/")[3]
         for event, actor, subject, payload in rows:
             assert (actor, subject) == (self.staff.admin.id, user_id)
@@ -113,7 +113,7 @@ def test_accepting_an_invitation_is_the_users_own_step(
     answer = client.request("POST", "/v1/auth/password/reset", json=body, headers=headers)
     assert answer.status == 204
     user_id = created.json()["id"]
-    rows = query(superuser_url, OF_REQUEST, (request_id,))
+    rows = query(superuser_url, EVENTS, (request_id,))
     assert [row[:3] for row in rows] == [("password.reset", user_id, user_id)]
 
 

@@ -18,7 +18,7 @@ from core.errors import PermissionDenied
 from tests.support.clients import Answer, Client
 from tests.support.people import PASSWORD
 from tests.support.staff import CONTEXT, Member, Staff
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
 EVENTS = (
     "SELECT type, actor::text, payload->>'role' FROM audit_events"
@@ -26,7 +26,7 @@ EVENTS = (
 )
 DENIED = (
     "SELECT actor::text, subject::text, payload->>'permission' FROM audit_events"
-    " JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND request_id = %s"
+    f" JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND {OF_REQUEST}"
 )
 
 
@@ -255,10 +255,11 @@ def test_what_was_lost_on_the_way_counts(
         "status": "UPDATE users SET status = 'suspended' WHERE id = %s",
     }[lost]
     interrupted = _Interrupted(core, lambda: query(superuser_url, loss, (granter.id,)))
+    guard = replace(core.roles.guard, storage=interrupted)  # type: ignore[arg-type]
     request_id = secrets.token_hex(8)
     with pytest.raises(PermissionDenied):
-        replace(core.roles, storage=interrupted).grant(  # type: ignore[arg-type]
-            replace(CONTEXT, request_id=request_id),
+        replace(core.roles, guard=guard).grant(
+            replace(CONTEXT, client_request_id=request_id),
             principal,
             user_id=UUID(person.user_id),
             name="auditor",

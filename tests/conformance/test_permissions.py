@@ -14,11 +14,15 @@ import pytest
 from core.domain.access import PERMISSIONS
 from tests.support.clients import Answer, Client
 from tests.support.staff import Staff
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
 DOCUMENT = json.loads((Path(__file__).resolve().parents[2] / "docs/openapi.json").read_text())
 SCHEME = "accessToken"
-EVENTS = "SELECT count(*) FROM audit_events WHERE request_id = %s"
+EVENTS = (
+    "SELECT type, actor::text, subject, payload->>'permission', payload->>'problem'"
+    f" FROM audit_events JOIN audit_payloads ON event_id = id WHERE {OF_REQUEST}"
+)
+USER = "0190b2c2-0000-7000-8000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ whoever has the permission either."""
 
 
 def ask(client: Client, operation: Operation, token: str, request_id: str = "") -> Answer:
-    path = operation.path.format(user_id="0190b2c2-0000-7000-8000-000000000000", name="none-such")
+    path = operation.path.format(user_id=USER, name="none-such")
     sent: dict[str, Any] = {}
     if str(operation) in BODIES:
         sent["json"] = BODIES[str(operation)]
@@ -83,13 +87,15 @@ def test_what_is_about_others_has_a_scope() -> None:
 def test_exactly_the_permission_of_the_document_opens_it(
     client: Client, staff: Staff, superuser_url: str, operation: Operation
 ) -> None:
-    """Whoever has all others is refused, and whoever has it alone gets beyond that."""
+    """Whoever has all others is refused, which is in the trail, whether it reads or writes; and
+    whoever has it alone gets beyond that."""
     (permission,) = operation.scopes
     without = staff.holding(*(each for each in PERMISSIONS if each != permission))
     request_id = secrets.token_hex(8)
     refused = ask(client, operation, without.token, request_id)
     assert (refused.status, refused.problem) == (403, "permission-denied"), refused.body
-    assert query(superuser_url, EVENTS, (request_id,)) == [(0,)]
+    denied = ("access.denied", without.id, None, permission, "permission-denied")
+    assert query(superuser_url, EVENTS, (request_id,)) == [denied]
     let_in = ask(client, operation, staff.holding(permission).token)
     assert let_in.status in {200, 404, 422}, let_in.body
     everybody = ask(client, operation, staff.member().token)

@@ -172,6 +172,25 @@ def test_a_recovery_epoch_ends_what_was_given_before(
         connection.close()
 
 
+@pytest.mark.parametrize(("later", "status"), [("0.999999 s", 401), ("1 s", 200)])
+def test_a_recovery_window_has_no_gap_in_its_first_second(
+    people: People, client: Client, superuser_url: str, later: str, status: int
+) -> None:
+    """Tokens tell whole seconds: one of the window's second is refused, one of before is not."""
+    session = people.logged_in()
+    raise_epoch = (
+        "INSERT INTO recovery_epochs (epoch, mode, window_started_at, raised_at)"
+        " SELECT (SELECT max(epoch) + 1 FROM recovery_epochs), 'window',"
+        " date_trunc('second', created_at) + %s::interval, now() FROM sessions WHERE id = %s"
+    )
+    query(superuser_url, raise_epoch, (later, session.session_id))
+    try:
+        assert client.request("GET", "/v1/users/me", token=session.access).status == status
+        assert refresh(client, session.refresh).status == status
+    finally:
+        query(superuser_url, "DELETE FROM recovery_epochs WHERE epoch > 1")
+
+
 @pytest.mark.parametrize("change", ["truncated", "flipped", "access", "empty", "spaces", "long"])
 def test_what_is_no_refresh_token_is_refused(people: People, client: Client, change: str) -> None:
     session = people.logged_in()

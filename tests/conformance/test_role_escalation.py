@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.clients import Answer, Client
 from tests.support.staff import Member, Staff
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
 ROLES = "/v1/roles"
 DENIED = (
     "SELECT actor::text, subject, payload->>'permission', payload->>'role' FROM audit_events"
-    " JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND request_id = %s"
+    f" JOIN audit_payloads ON event_id = id WHERE type = 'access.denied' AND {OF_REQUEST}"
 )
 ROLE_ROWS = (
     "SELECT name, description, version, array_agg(permission ORDER BY permission) FROM roles"

@@ -11,13 +11,13 @@ import pytest
 from tests.support.clients import Answer, Client
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, proof, random_email
-from tests.support.storage import query
+from tests.support.storage import OF_REQUEST, query
 
 NEW = "an entirely different sentence"
 ME = "/v1/users/me"
-OF_REQUEST = (
+EVENTS = (
     "SELECT type, coalesce(actor::text, ''), coalesce(subject::text, '') FROM audit_events"
-    " WHERE request_id = %s ORDER BY type"
+    f" WHERE {OF_REQUEST} ORDER BY type"
 )
 
 
@@ -41,7 +41,7 @@ class Story:
         request_id = secrets.token_hex(8)
         headers = [("x-request-id", request_id)]
         answer = self.client.request(method, path, headers=headers, **sent)
-        return Done(answer, query(self.superuser_url, OF_REQUEST, (request_id,)))
+        return Done(answer, query(self.superuser_url, EVENTS, (request_id,)))
 
     def log_in(self, email: str, password: str) -> Done:
         return self.post("/v1/auth/login", {"identifier": email, "password": password})

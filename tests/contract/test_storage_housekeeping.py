@@ -12,7 +12,9 @@ from core.adapters.postgres.housekeeping import FORGET_ADDRESS, KEEP_REVOKED
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.requests import Idempotency, RequestContext, StoredAnswer
 from core.domain.session import RevokeReason
+from core.ports.messaging import MailTemplate, SuppressionReason
 from core.ports.session_stores import Bucket
+from core.ports.storage import Retention
 from tests.contract.test_storage_codes import new_code
 from tests.contract.test_storage_credentials import pending
 from tests.support.clock import START
@@ -33,6 +35,11 @@ TABLES = (
     "throttles",
     "known_addresses",
     "sessions",
+    "outbox",
+    "mail_suppressions",
+)
+KEEP = Retention(
+    parked_mails=30 * DAY, suppressions=400 * DAY, anonymous_payloads=timedelta(days=30)
 )
 
 
@@ -40,6 +47,10 @@ TABLES = (
 def empty(superuser_url: str, storage: PostgresStorage) -> None:
     """Counts are of whole tables."""
     query(superuser_url, f"TRUNCATE {', '.join(TABLES)}")
+    # Events stay: those of other tests count as passed.
+    query(
+        superuser_url, "UPDATE erasure_marks SET reached = 'ffffffff-ffff-ffff-ffff-ffffffffffff'"
+    )
 
 
 def fill(storage: PostgresStorage, copies: int = 1) -> None:
@@ -68,12 +79,18 @@ def fill(storage: PostgresStorage, copies: int = 1) -> None:
             uow.sessions.insert(revoked)
             reason, moment = RevokeReason.LOGOUT, end - KEEP_REVOKED
             uow.sessions.revoke(revoked.id, user_id=user.id, reason=reason, now=moment)
+            uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
+            (mail,) = uow.outbox.lease(owner="o", limit=1, until=START, now=START)
+            uow.outbox.park(mail.id, owner="o", error="e", now=end - KEEP.parked_mails)
+            uow.outbox.enqueue_mail(MailTemplate.PASSWORD_CHANGED, user_id=user.id)
+            since = end - KEEP.suppressions
+            uow.suppressions.add(IDS.new().bytes, SuppressionReason.BOUNCED, now=since)
             uow.commit()
 
 
 def clean(storage: PostgresStorage, *, after: timedelta, batch: int = 100) -> dict[str, int]:
     with storage.read() as stores:
-        return dict(stores.housekeeping.delete_expired(now=START + after, batch=batch))
+        return dict(stores.housekeeping.delete_expired(now=START + after, batch=batch, keep=KEEP))
 
 
 def test_what_has_ended_is_deleted_and_the_rest_is_kept(storage: PostgresStorage) -> None:
@@ -89,6 +106,9 @@ def test_what_has_ended_is_deleted_and_the_rest_is_kept(storage: PostgresStorage
         "known_addresses": 2,
         "sessions": 2,
         "revoked_sessions": 2,
+        "parked_mails": 2,
+        "suppressions": 2,
+        "anonymous_payloads": 0,
     }
     assert not any(clean(storage, after=HOUR).values())
     assert clean(storage, after=DAY)["idempotency_records"] == 4
@@ -118,7 +138,7 @@ def test_a_batch_bounds_each_statement(storage: PostgresStorage, metrics: Record
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 2
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 1
     assert clean(storage, after=HOUR, batch=2)["one_time_codes"] == 0
-    assert metrics.queries[:8] == [
+    assert metrics.queries[:11] == [
         ("delete", "one_time_codes"),
         ("delete", "pending_registrations"),
         ("delete", "sign_up_passwords"),
@@ -127,4 +147,7 @@ def test_a_batch_bounds_each_statement(storage: PostgresStorage, metrics: Record
         ("delete", "known_addresses"),
         ("delete", "sessions"),
         ("delete", "sessions"),
+        ("delete", "outbox"),
+        ("delete", "mail_suppressions"),
+        ("select", "other"),
     ]

@@ -15,7 +15,8 @@ from core.domain.user import UserStatus
 from tests.support.clock import START
 from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_session, insert_user, query
 
-SECOND = timedelta(seconds=1)
+SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
+WHOLE = START.replace(microsecond=0)
 
 
 @pytest.fixture
@@ -140,6 +141,12 @@ def test_a_temporary_password_has_to_be_changed(storage: PostgresStorage, sessio
         ("window", START, 1, START, False),
         ("window", START, 1, START + SECOND, False),
         ("window", START, 2, START + SECOND, True),
+        # A token issued in the window's first second says that it is of the second's beginning.
+        ("window", START, 1, WHOLE, False),
+        ("window", WHOLE + SECOND - MICROSECOND, 1, WHOLE, False),
+        ("window", WHOLE, 1, WHOLE, False),
+        ("window", WHOLE, 1, WHOLE - MICROSECOND, True),
+        ("window", WHOLE + SECOND, 1, WHOLE, True),
     ],
 )
 def test_a_recovery_epoch_refuses_what_it_covers(

@@ -45,6 +45,14 @@ def listing_users(tour: Tour) -> None:
             tour.ask(_LIST, f"{case}, by {sort}", expect=200, token=token, path=path)
 
 
+def refusing(tour: Tour) -> None:
+    token: str = tour.log_in(email(2502))["access_token"]
+    tour.ask(_LIST, "without the permission", expect=403, token=token)
+    for _ in range(9):
+        tour.server.client().request("GET", "/v1/users", token=token)
+    tour.ask(_LIST, "without the permission, the eleventh time", expect=403, token=token)
+
+
 def searching_users(tour: Tour) -> None:
     token = administrator(tour)
     for case, body in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,15 @@ _READS_ALL = frozenset({"Sort", "Incremental Sort", "Aggregate", "Hash", "Unique
 # They read no rows of their own: what they read stands below them, or is named by its place.
 _IN_ORDER = frozenset({"Index Scan", "Index Only Scan"})
 _READS_NOTHING = frozenset({"ModifyTable", "Bitmap Heap Scan", "Tid Scan"})
+# https://www.postgresql.org/docs/15/auto-explain.html
+_WATCH = """
+LOAD 'auto_explain';
+SET LOCAL auto_explain.log_min_duration = 0;
+SET LOCAL auto_explain.log_nested_statements = on;
+SET LOCAL auto_explain.log_format = json;
+SET LOCAL client_min_messages = log;
+UPDATE erasure_marks SET reached = '00000000-0000-0000-0000-000000000000'
+"""
 # It reads as many blocks as its statement asks for, however large the table is.
 _BOUNDED = frozenset({"Sample Scan"})
 
@@ -41,6 +51,10 @@ class Plans:
         self._rows = rows
         self.tables = frozenset(rows)
         self.large_tables = frozenset(table for table, count in rows.items() if count > SMALL)
+        cursor.execute(
+            "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        )
+        self.functions = frozenset(name for (name,) in cursor.fetchall())
         cursor.execute(
             "SELECT indexrelid::regclass::text, indrelid::regclass::text,"
             " pg_get_indexdef(indexrelid, 1, true) FROM pg_index JOIN pg_class ON oid = indrelid"
@@ -67,11 +81,29 @@ class Plans:
         except psycopg2.Error as error:
             self._cursor.execute("ROLLBACK TO explaining")
             return [f"cannot be planned: {error}"]
+        plans = [explained[0]["Plan"], *(self._nested(sql) if self.calls(sql) else ())]
         return [
             fault
-            for node, ends in _nodes(explained[0]["Plan"])
+            for plan in plans
+            for node, ends in _nodes(plan)
             for fault in self._faults(node, ends)
         ]
+
+    def calls(self, sql: str) -> bool:
+        """Whether a function does the work, whose statements its plan does not show."""
+        return any(name in sql for name in self.functions)
+
+    def _nested(self, sql: str) -> list[dict[str, Any]]:
+        """The plans of what the functions run, which is taken back; from the start of whatever
+        they go on with."""
+        notices: list[str] = self._cursor.connection.notices
+        notices.clear()
+        self._cursor.execute(_WATCH)
+        self._cursor.execute(sql)
+        self._cursor.execute("ROLLBACK TO explaining")
+        found = [json.loads(each[each.index("{") :]) for each in notices if "plan:" in each]
+        notices.clear()
+        return [each["Plan"] for each in found]
 
     @contextmanager
     def without(self, index: str) -> Iterator[None]:

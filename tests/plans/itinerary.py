@@ -18,6 +18,7 @@ STOPS = (
     session_stops.refreshing,
     session_stops.sessions,
     administration_stops.listing_users,
+    administration_stops.refusing,
     administration_stops.searching_users,
     administration_stops.changing_users,
     administration_stops.letting_users_in,

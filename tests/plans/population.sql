@@ -46,7 +46,7 @@ SELECT id, sha256((id::text || n)::bytea), now() - interval '365 days 12 hours' 
 FROM users, generate_series(1, 2) AS n;
 
 INSERT INTO mail_suppressions (address_key, reason, since)
-SELECT sha256(('refuses' || n)::bytea), 'bounced', now() FROM generate_series(1, 5000) AS n;
+SELECT sha256(('refuses' || n)::bytea), 'bounced', now() - interval '116 minutes' * n FROM generate_series(1, 5000) AS n;
 
 INSERT INTO roles (name, built_in) VALUES ('member', false);
 INSERT INTO user_roles (user_id, role, granted_at)
@@ -97,7 +97,7 @@ FROM generate_series(1, 50000) AS n, LATERAL (SELECT now() - interval '24 hours 
 INSERT INTO outbox (id, kind, payload, attempts, created_at, due_at, lease_owner, parked_at, last_error)
 SELECT pg_temp.id_at(now()), 'mail', jsonb_build_object('template', 'verify_email', 'code_id', gen_random_uuid()), 3,
     now() - interval '1 hour', now() + interval '30 minutes' + interval '30 minutes' * random(),
-    CASE WHEN mod(n, 50) = 1 THEN 'worker-' || n / 500 END, CASE WHEN mod(n, 50) = 2 THEN now() END, 'refused'
+    CASE WHEN mod(n, 50) = 1 THEN 'worker-' || n / 500 END, CASE WHEN mod(n, 50) = 2 THEN now() - interval '1 hour' * mod(n, 737) END, 'refused'
 FROM generate_series(1, 10000) AS n;
 
 INSERT INTO audit_events (id, type, actor, subject, occurred_at, request_id, payload_hash, leaf_hash)
@@ -107,6 +107,22 @@ ORDER BY at;
 INSERT INTO audit_payloads (event_id, salt, payload)
 SELECT id, substr(payload_hash, 1, 16), '{"address": "192.0.2.1", "user_agent": "Browser/1.0"}'
 FROM audit_events ORDER BY id;
+
+-- Without tokens: thirty days and a little more of them.
+INSERT INTO audit_events (id, type, occurred_at, request_id, payload_hash, leaf_hash)
+SELECT pg_temp.id_at(at), 'login.failed', at, md5(n::text), sha256(n::text::bytea), sha256(n::text::bytea)
+FROM generate_series(1, 20000) AS n, LATERAL (SELECT now() - interval '2.161 minutes' * n) AS done (at)
+ORDER BY at;
+INSERT INTO audit_payloads (event_id, salt, payload)
+SELECT id, substr(payload_hash, 1, 16), '{"address": "192.0.2.1", "user_agent": "Browser/1.0"}'
+FROM audit_events WHERE actor IS NULL ORDER BY id;
+
+-- Invited, and never came: a year and a little more of them.
+INSERT INTO users (id, email, email_normalised, email_verified, status, attributes, created_at, updated_at)
+SELECT pg_temp.id_at(at), 'invited-' || n || '@example.com', 'invited-' || n || '@example.com', false, 'pending', '{}', at, at
+FROM generate_series(1, 2000) AS n, LATERAL (SELECT now() - interval '4.381 hours' * n) AS made (at)
+ORDER BY at;
+INSERT INTO user_logins (user_id) SELECT id FROM users WHERE email LIKE 'invited-%%';
 
 INSERT INTO erasure_requests (user_id, requested_at, due_at)
 SELECT id, at, at + interval '30 days'

@@ -12,14 +12,20 @@ from tests.plans.tour import Tour
 pytestmark = [pytest.mark.plans, pytest.mark.timeout(600)]
 
 # Tables that stay small however many users there are.
-SMALL_TABLES = {"alembic_version", "recovery_epochs", "role_permissions", "roles", "signing_keys"}
+SMALL_TABLES = {
+    "alembic_version",
+    "erasure_marks",
+    "recovery_epochs",
+    "role_permissions",
+    "roles",
+    "signing_keys",
+}
 
 # Indexes without which the tour would still read no large table, each with its reason.
 NOT_MISSED = {
     "ix_audit_events_xid_id": "reading events for a seal",
-    "ix_outbox_parked": "an operator looks at parked mails",
+    "ix_audit_events_anonymous": "all events of the time would be passed over for those of nobody",
     "ix_erasure_requests_due_at": "the erasures that are due",
-    "ix_sessions_user_id": "erasing a user erases their sessions, revoked ones too",
     "ix_sessions_alive": "a page needs no sort; ix_sessions_user_id would do with one",
 }
 
@@ -52,6 +58,6 @@ def test_every_index_is_missed(tour: Tour, plans: Plans) -> None:
         if table not in plans.large_tables:
             continue
         with plans.without(index):
-            if not any(plans.faults(sql) for sql in statements if table in sql):
+            if not any(plans.faults(sql) for sql in statements if table in sql or plans.calls(sql)):
                 unmissed.add(index)
     assert unmissed == NOT_MISSED.keys()

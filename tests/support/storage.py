@@ -27,6 +27,8 @@ from tests.support.clock import START, FixedClock
 _KEY = b"a key of thirty-two bytes, or so"
 IDS = UuidV7Ids(SystemClock())
 CONTEXT = RequestContext(request_id="request-1")
+OF_REQUEST = "id IN (SELECT event_id FROM audit_payloads WHERE payload->>'client_request_id' = %s)"
+"""Events of the request that a client gave this X-Request-Id."""
 
 
 @dataclass
@@ -51,7 +53,13 @@ class RecordedMetrics:
     def forged_token(self) -> None:
         raise AssertionError("not of the storage")
 
+    def mail_throttled(self, purpose: str) -> None:
+        raise AssertionError("not of the storage")
+
     def delivery(self, outcome: str) -> None:
+        raise AssertionError("not of the storage")
+
+    def deleted(self, kind: str, count: int) -> None:
         raise AssertionError("not of the storage")
 
     def outbox(self, state: OutboxState | None) -> None:

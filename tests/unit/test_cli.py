@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, InvalidInput
 from handler import cli
 from tests.support.environment import service_environment
 
-COMMANDS = ("admin", "dev", "doctor", "migrate", "outbox", "serve", "worker")
+COMMANDS = ("admin", "dev", "doctor", "keys", "migrate", "outbox", "serve", "worker")
 
 
 @pytest.fixture
@@ -40,7 +40,17 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
         assert expected in shown
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[1:], "admin create", "outbox list", "outbox retry"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *COMMANDS[1:],
+        "admin create",
+        "keys list",
+        "keys discard-unreadable",
+        "outbox list",
+        "outbox retry",
+    ],
+)
 def test_every_command_has_help_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

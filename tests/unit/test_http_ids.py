@@ -23,7 +23,7 @@ def test_a_clients_request_id_comes_back(given_id: str) -> None:
 
 @pytest.mark.parametrize("given_id", ["", "a" * 65, "a b", "a\\n", "<script>", "é", None])
 def test_an_unusable_request_id_is_replaced(given_id: str | None) -> None:
-    """It goes to logs and audit rows, so it is short and plain; ours is a UUID of version 7."""
+    """It goes to logs and audit payloads, so it is short and plain; ours is a UUID of version 7."""
     headers = [] if given_id is None else [("x-request-id", given_id)]
     assert UUID(get(headers=headers).header("x-request-id")).version == 7
 
@@ -92,7 +92,8 @@ def test_log_lines_of_a_request_carry_its_ids_and_its_user(
         logger.removeHandler(handler)
     (context,) = contexts
     trace_id = (reply.header("traceparent") or "").split("-")[1]
-    assert context == {"request_id": "r-1", "trace_id": trace_id, "user_id": "user-1"}
+    assert UUID(context.pop("request_id")).version == 7
+    assert context == {"client_request_id": "r-1", "trace_id": trace_id, "user_id": "user-1"}
     assert dict(LOG_CONTEXT.get()) == {}
 
 

@@ -44,6 +44,7 @@ def exercise(metrics: PrometheusMetrics) -> None:
     metrics.watch_line("others", lambda: 4)
     metrics.forged_token()
     metrics.delivery("sent")
+    metrics.deleted("sessions", 2)
     metrics.outbox(OutboxState(pending=3, lag=1.5, parked=1))
     metrics.redis_operation("get")
     metrics.redis_error("limit")
@@ -72,6 +73,7 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "users_created": ("counter", set()),
         "users_deleted": ("counter", set()),
         "authentication_attempts": ("counter", {"status"}),
+        "access_denied": ("counter", set()),
         "password_hashes": ("counter", set()),
         "http_requests_waiting": ("gauge", {"share"}),
         "forged_tokens": ("counter", set()),
@@ -82,6 +84,8 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
         "db_query_duration_seconds": ("histogram", {"operation", "table"}),
         "db_connection_pool_active": ("gauge", set()),
         "db_connection_pool_idle": ("gauge", set()),
+        "mails_throttled": ("counter", {"purpose"}),
+        "housekeeping_deleted": ("counter", {"kind"}),
         "outbox_deliveries": ("counter", {"outcome"}),
         "outbox_pending_messages": ("gauge", set()),
         "outbox_lag_seconds": ("gauge", set()),

@@ -39,12 +39,13 @@ _INSERT = (
 def insert_event(
     connection: Connection, event: Event, *, event_id: UUID, context: RequestContext, now: datetime
 ) -> None:
-    """One statement. Where the request came from stands in the payload only."""
-    payload = dict(event.details)
-    if context.address is not None:
-        payload["address"] = context.address
-    if context.user_agent is not None:
-        payload["user_agent"] = context.user_agent
+    """One statement. What the client chose, and where it is, stands in the payload only."""
+    client = {
+        "address": context.address,
+        "user_agent": context.user_agent,
+        "client_request_id": context.client_request_id,
+    }
+    payload = {**event.details, **{name: text for name, text in client.items() if text is not None}}
     salt = secrets.token_bytes(SALT_BYTES)
     of_payload = payload_hash(salt, payload)
     of_leaf = leaf_hash(

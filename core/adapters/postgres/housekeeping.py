@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Column, Connection, Delete, Select, bindparam, delete, func, select
 from sqlalchemy import literal_column as raw
@@ -13,12 +14,16 @@ from core.adapters.postgres.lookups import array
 from core.adapters.postgres.tables import (
     idempotency_records,
     known_addresses,
+    mail_suppressions,
     one_time_codes,
+    outbox,
     pending_registrations,
     sessions,
     sign_up_passwords,
     throttles,
 )
+from core.adapters.postgres.trail import first_id
+from core.ports.storage import Retention
 
 # For whoever looks into what happened.
 KEEP_REVOKED = timedelta(days=30)
@@ -58,16 +63,35 @@ _RULES: tuple[tuple[str, Delete, timedelta], ...] = (
 )
 
 
+_PARKED = _oldest(outbox.c.parked_at)
+_SUPPRESSED = _oldest(mail_suppressions.c.since)
+# What the service's role may not delete, functions of the owner do within their bounds.
+_ANONYMOUS = select(
+    func.erase_anonymous_payloads(bindparam("before"), bindparam("batch")).label("passed")
+)
+_EXPIRE_USERS = select(func.expire_pending_users(bindparam("before"), bindparam("batch")))
+
+
 class PostgresHousekeeping:
     """Implements Housekeeping."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def delete_expired(self, *, now: datetime, batch: int) -> Mapping[str, int]:
-        return {
-            name: self._connection.execute(
-                statement, {"until": now - keep, "batch": batch}
-            ).rowcount
-            for name, statement, keep in _RULES
+    def delete_expired(self, *, now: datetime, batch: int, keep: Retention) -> Mapping[str, int]:
+        rules = (
+            *_RULES,
+            ("parked_mails", _PARKED, keep.parked_mails),
+            ("suppressions", _SUPPRESSED, keep.suppressions),
+        )
+        counts = {
+            name: self._connection.execute(statement, {"until": now - age, "batch": batch}).rowcount
+            for name, statement, age in rules
         }
+        before = first_id(now - keep.anonymous_payloads)
+        passed = self._connection.execute(_ANONYMOUS, {"before": before, "batch": batch})
+        return counts | {"anonymous_payloads": int(passed.scalar_one())}
+
+    def expire_users(self, *, before: datetime, batch: int) -> Sequence[UUID]:
+        found = self._connection.execute(_EXPIRE_USERS, {"before": before, "batch": batch})
+        return list(found.scalars())

@@ -83,6 +83,10 @@ SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
 WHERE relnamespace = 'public'::regnamespace
     AND CASE grantee WHEN 0 THEN true ELSE pg_has_role(:role, grantee, 'MEMBER') END
 UNION
+SELECT proname, privilege_type FROM pg_proc, aclexplode(proacl)
+WHERE pronamespace = 'public'::regnamespace
+    AND CASE grantee WHEN 0 THEN true ELSE pg_has_role(:role, grantee, 'MEMBER') END
+UNION
 SELECT relname, privilege_type || ' (' || attname || ')'
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, aclexplode(attacl)
 WHERE relnamespace = 'public'::regnamespace

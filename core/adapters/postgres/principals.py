@@ -25,12 +25,16 @@ from core.domain.access import Principal
 def covered_by_later_epoch(
     epoch: ColumnElement[Any], issued_at: ColumnElement[Any]
 ) -> ColumnElement[bool]:
-    """Whether an epoch raised after `epoch` refuses what was issued at `issued_at`."""
+    """Whether an epoch raised after `epoch` refuses what was issued at `issued_at`.
+
+    A window counts from its whole second: `iat` has no fraction, so that tokens of the window's
+    first second look older than it.
+    """
     return exists().where(
         recovery_epochs.c.epoch > epoch,
         or_(
             recovery_epochs.c.mode == "all",
-            recovery_epochs.c.window_started_at <= issued_at,
+            func.date_trunc("second", recovery_epochs.c.window_started_at) <= issued_at,
         ),
     )
 

@@ -1,4 +1,5 @@
-"""What each role may do with each table: what the migrations grant, and nothing more."""
+"""What each role may do with each table and function: what the migrations grant, and nothing
+more."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ ERASURE = "user_api_erasure"
 _READ = frozenset({"SELECT"})
 _APPEND = _READ | {"INSERT"}
 _CHANGE = _APPEND | {"UPDATE"}
+_RUN = frozenset({"EXECUTE"})
 _ALL = _CHANGE | {"DELETE"}
 
 RIGHTS: Mapping[str, Mapping[str, frozenset[str]]] = {
@@ -37,6 +39,9 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[str]]] = {
         tables.user_logins.name: _CHANGE,
         tables.user_roles.name: _APPEND | {"DELETE"},
         tables.users.name: _CHANGE,
+        "erase_anonymous_payloads": _RUN,
+        "expire_pending_users": _RUN,
+        "retire_signing_keys": _RUN,
     },
     ERASURE: {
         tables.audit_events.name: _READ,
@@ -44,5 +49,5 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[str]]] = {
         tables.erasure_requests.name: _READ,
     },
 }
-"""Rights by role and table. tests/migrations/test_rights.py holds the migrations to it, and
-`user-api doctor` the database at hand."""
+"""Rights by role, and table or function. tests/migrations/test_rights.py holds the migrations to
+it, and `user-api doctor` the database at hand."""

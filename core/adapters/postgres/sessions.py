@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, tuple_, update
 
 from core.adapters.postgres.lookups import Lookup, array
 from core.adapters.postgres.principals import covered_by_later_epoch
@@ -105,6 +105,14 @@ _HELD = (
     .where(sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None))
     .with_for_update(read=True)
 )
+_ANY_ALIVE = select(
+    exists().where(
+        # The first one by its index.
+        sessions.c.absolute_expires_at > bindparam("now"),
+        sessions.c.expires_at > bindparam("now"),
+        sessions.c.revoked_at.is_(None),
+    )
+)
 # The successor belongs to the present epoch: it was made after whatever that epoch refuses.
 _present_epoch = select(func.max(recovery_epochs.c.epoch)).scalar_subquery()
 _newest_token_at = func.coalesce(sessions.c.rotated_at, sessions.c.created_at)
@@ -181,6 +189,9 @@ class PostgresSessions:
 
     def held(self, session_id: UUID) -> bool:
         return self._connection.execute(_HELD, {"session_id": session_id}).first() is not None
+
+    def any_alive(self, *, now: datetime) -> bool:
+        return bool(self._connection.execute(_ANY_ALIVE, {"now": now}).scalar_one())
 
     def rotate(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select
+from sqlalchemy import ARRAY, Connection, Text, bindparam, exists, func, insert, or_, select
 
 from core.adapters.postgres.lookups import Lookup
 from core.adapters.postgres.tables import signing_keys
@@ -46,6 +46,9 @@ _USABLE = Lookup(
 _LOCK = select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK))
 _ANY_USABLE = select(exists().where(_not_retired))
 _INSERT = insert(signing_keys)
+# The service's role may not change a key; a function of the owner ends one, and cannot bring it
+# back.
+_RETIRE = select(func.retire_signing_keys(bindparam("kids", type_=ARRAY(Text)), bindparam("at")))
 
 
 class PostgresSigningKeys:
@@ -74,3 +77,7 @@ class PostgresSigningKeys:
             },
         )
         return True
+
+    def retire(self, kids: Sequence[str], *, at: datetime) -> Sequence[str]:
+        found = self._connection.execute(_RETIRE, {"kids": list(kids), "at": at})
+        return sorted(found.scalars())

@@ -38,7 +38,7 @@ from core.adapters.postgres.columns import (
 )
 
 # The migration that this code needs at least; the schema may be newer (expand and contract).
-REQUIRED_REVISION = "0013"
+REQUIRED_REVISION = "0015"
 
 users = Table(
     "users",
@@ -262,6 +262,11 @@ audit_events = Table(
     Index(None, "actor", "id", postgresql_where=text("actor IS NOT NULL")),
     Index(None, "type", "id"),
     Index(None, "subject", "id", postgresql_where=text("subject IS NOT NULL")),
+    Index(
+        "ix_audit_events_anonymous",
+        "id",
+        postgresql_where=text("actor IS NULL AND subject IS NULL"),
+    ),
 )
 
 # All personal data of an event. The salt goes with the payload, so that nobody can guess what was
@@ -273,6 +278,14 @@ audit_payloads = Table(
     octets("salt"),
     Column("payload", JSONB, nullable=False),
     CheckConstraint("octet_length(salt) = 16", "salt"),
+)
+
+# How far the erasure of payloads has come, by the id of an event. Of the functions alone.
+erasure_marks = Table(
+    "erasure_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("reached", Uuid, nullable=False),
 )
 
 # A lease moves due_at to its own end: a message is due when nobody holds it.
@@ -302,6 +315,7 @@ mail_suppressions = Table(
     Column("address_key", LargeBinary, primary_key=True),
     string("reason"),
     moment("since"),
+    Index(None, "since"),
     CheckConstraint("reason IN ('bounced', 'complained')", "reason"),
 )
 

@@ -91,9 +91,9 @@ class PostgresAudit:
         if query.type is not None:
             given["type"] = {"of_type": query.type}
         if query.after is not None:
-            given["after"] = {"from_time": query.after, "from_id": _first_id(query.after, -_SLACK)}
+            given["after"] = {"from_time": query.after, "from_id": first_id(query.after, -_SLACK)}
         if query.before is not None:
-            given["before"] = {"to_time": query.before, "to_id": _first_id(query.before, _SLACK)}
+            given["before"] = {"to_time": query.before, "to_id": first_id(query.before, _SLACK)}
         if after is not None:
             given["next"] = {"last_id": after}
         parameters = {name: value for each in given.values() for name, value in each.items()}
@@ -103,7 +103,7 @@ class PostgresAudit:
         return _PAYLOAD.one(self._connection, event=event_id)
 
 
-def _first_id(moment: datetime, slack: timedelta) -> UUID:
+def first_id(moment: datetime, slack: timedelta = timedelta()) -> UUID:
     """Below every UUIDv7 of `moment` and `slack` together (RFC 9562 section 5.7)."""
     milliseconds = (moment - _EPOCH + slack) // _MILLISECOND
     return UUID(int=min(max(milliseconds, 0), _LATEST_MILLISECOND) << 80)

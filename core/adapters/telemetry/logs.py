@@ -16,7 +16,7 @@ from core.ports.runtime import LOG_CONTEXT
 
 # What a line may carry besides its fixed fields. Anything else in `extra` is dropped, so that
 # nothing secret or personal gets in by accident.
-TEXT_FIELDS = ("user_id", "request_id", "method", "path")
+TEXT_FIELDS = ("user_id", "request_id", "client_request_id", "method", "path")
 NUMBER_FIELDS = ("duration_ms", "status")
 
 # Container runtimes cut longer lines in two (CRI, 16 KiB), and halves are no JSON.

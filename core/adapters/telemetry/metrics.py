@@ -33,6 +33,7 @@ QUERY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 SEARCH_REFUSALS = ("caller", "process", "too_broad")
+MAIL_PURPOSES = ("register", "verify", "reset")
 REDIS_OPERATIONS = ("get", "set", "limit", "ping", "slots")
 
 # How many children of labelled metrics are kept at hand; far more than routes x methods x statuses.
@@ -47,6 +48,7 @@ EVENT_COUNTERS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         EventType.LOGIN_SUCCEEDED: ("authentication_attempts_total", {"status": "success"}),
         EventType.LOGIN_FAILED: ("authentication_attempts_total", {"status": "failure"}),
         EventType.LOGIN_THROTTLED: ("authentication_attempts_total", {"status": "throttled"}),
+        EventType.ACCESS_DENIED: ("access_denied_total", {}),
     }
 )
 """Business metrics: event type -> counter and labels. Events that are not listed count nowhere."""
@@ -78,10 +80,23 @@ class PrometheusMetrics:
         self._forged = Counter(
             "forged_tokens_total", "Tokens refused that are none of ours.", registry=registry
         )
+        throttled = Counter(
+            "mails_throttled_total",
+            "Mails asked for without a token that an address had enough of.",
+            ["purpose"],
+            registry=registry,
+        )
+        self._mails_throttled = {purpose: throttled.labels(purpose) for purpose in MAIL_PURPOSES}
         self._deliveries = Counter(
             "outbox_deliveries_total",
             "Messages of the outbox that were handled.",
             ["outcome"],
+            registry=registry,
+        )
+        self._deleted = Counter(
+            "housekeeping_deleted_total",
+            "Rows deleted because their time was over.",
+            ["kind"],
             registry=registry,
         )
         self._outbox = _OutboxCollector()
@@ -147,8 +162,14 @@ class PrometheusMetrics:
     def forged_token(self) -> None:
         self._forged.inc()
 
+    def mail_throttled(self, purpose: str) -> None:
+        self._mails_throttled[purpose].inc()
+
     def delivery(self, outcome: str) -> None:
         self._deliveries.labels(outcome).inc()
+
+    def deleted(self, kind: str, count: int) -> None:
+        self._deleted.labels(kind).inc(count)
 
     def outbox(self, state: OutboxState | None) -> None:
         self._outbox.state = state
@@ -282,6 +303,9 @@ def _event_counters(registry: CollectorRegistry) -> dict[str, Counter]:
         ),
         "authentication_attempts_total": Counter(
             "authentication_attempts_total", "Logins tried.", ["status"], registry=registry
+        ),
+        "access_denied_total": Counter(
+            "access_denied_total", "Requests without the permission for it.", registry=registry
         ),
     }
     return {

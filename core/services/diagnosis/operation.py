@@ -29,11 +29,18 @@ def signing_keys(
     closed = [key.kid for key in keys if not _opens(key, open_key)]
     if len(closed) == len(keys):
         told = f"SECRET_KEY is not the one of this database: none of {len(keys)} keys opens"
-        remedy = "set SECRET_KEY to the value that the keys were made with, for every process"
+        remedy = (
+            "set SECRET_KEY to the value that the keys were made with, for every process; if they "
+            "were made by mistake, run user-api keys discard-unreadable"
+        )
         return fail(told, remedy)
     if closed:
         told = f"{', '.join(closed)} does not open: damaged, or made under another SECRET_KEY"
-        return fail(told, "give every process the same SECRET_KEY, and remove that key's row")
+        remedy = (
+            "give every process the same SECRET_KEY, then run "
+            "user-api keys discard-unreadable --force"
+        )
+        return fail(told, remedy)
     active = [key for key in keys if key.active_from <= now]
     if not active:
         return fail("none is active yet", f"wait until {keys[0].active_from:%Y-%m-%d %H:%M} UTC")

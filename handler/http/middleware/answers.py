@@ -47,7 +47,7 @@ class AnswerHeaders:
                 names = {name for name, _ in headers}
                 headers += [header for header in _DEFAULTS if header[0] not in names]
                 headers += exchange.headers
-                headers.append((b"x-request-id", exchange.request_id.encode()))
+                headers.append((b"x-request-id", exchange.answered_id.encode()))
                 headers.append((b"traceparent", exchange.trace.traceparent))
                 if exchange.body_pending:
                     # What is left of the body would be read as the next request.

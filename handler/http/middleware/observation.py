@@ -55,13 +55,12 @@ class Observation:
     def _begin(self, scope: Scope) -> Exchange:
         head = Head.read(scope["headers"])
         trace = Trace.continued(head.traceparent)
-        request_id = head.request_id or str(self._ids.new())
+        request_id = str(self._ids.new())
+        log = {"request_id": request_id, "trace_id": trace.trace_id}
+        if head.request_id is not None:
+            log["client_request_id"] = head.request_id
         exchange = scope[EXCHANGE] = Exchange(
-            head=head,
-            request_id=request_id,
-            trace=trace,
-            log={"request_id": request_id, "trace_id": trace.trace_id},
-            body_pending=head.has_body,
+            head=head, request_id=request_id, trace=trace, log=log, body_pending=head.has_body
         )
         return exchange
 

@@ -83,7 +83,9 @@ def list_audit_events(
     return page_response(
         call.request,
         page,
-        call.core.trail.page(call.principal, query, after=position, limit=page.limit + 1),
+        call.core.trail.page(
+            call.context(), call.principal, query, after=position, limit=page.limit + 1
+        ),
         item=_body,
         cursor=lambda last: cursors.encode(query.name, [str(last.id)]),
     )

@@ -103,7 +103,7 @@ def list_roles(call: Reader, page: PageRequest) -> Response:
     return page_response(
         call.request,
         page,
-        call.core.roles.page(call.principal, after=after, limit=page.limit + 1),
+        call.core.roles.page(call.context(), call.principal, after=after, limit=page.limit + 1),
         item=_role_body,
         cursor=lambda last: cursors.encode(_QUERY, [last.name]),
     )
@@ -146,7 +146,7 @@ def create_role(call: Writer, key: OptionalKey, body: NewRoleBody) -> Response:
 )
 def read_role(call: Reader, name: str) -> Response:
     """Read a role."""
-    role = call.core.roles.role(call.principal, name)
+    role = call.core.roles.role(call.context(), call.principal, name)
     if unchanged(call.request, role.version):
         return Response(status_code=304, headers={"etag": etag(role.version)})
     return _role_response(role)

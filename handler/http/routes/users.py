@@ -207,7 +207,9 @@ def create_user(call: Writer, key: OptionalKey, body: NewUserBody) -> Response:
 )
 def read_user(call: Reader, user_id: UUID) -> Response:
     """Read a user."""
-    return read_response(call.request, call.core.directory.user(call.principal, user_id))
+    return read_response(
+        call.request, call.core.directory.user(call.context(), call.principal, user_id)
+    )
 
 
 @router.patch(
@@ -281,7 +283,7 @@ def _page(
         key, user_id = cursors.decode(query.name, page.cursor)
         after = (key, user_id)
     found = call.core.directory.page(
-        call.principal, query, after=after, limit=page.limit + 1, costly=costly
+        call.context(), call.principal, query, after=after, limit=page.limit + 1, costly=costly
     )
     return page_response(
         call.request,
