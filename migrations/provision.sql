@@ -104,8 +104,9 @@ BEGIN
         BEGIN
             EXECUTE format('ALTER ROLE %I SET %I = %L', wanted.role, wanted.name, wanted.value);
         EXCEPTION WHEN insufficient_privilege THEN
-            -- A library that is not loaded has no parameters; the attempt above leaves an empty one.
-            IF coalesce(nullif(current_setting(wanted.name, true), ''), wanted.value) <> wanted.value THEN
+            -- A library that is not loaded has no parameters; the attempt above leaves an empty one. As quiet as
+            -- ddl is none.
+            IF coalesce(current_setting(wanted.name, true), '') NOT IN ('', 'none', wanted.value) THEN
                 refused := refused || format('%s = %s', wanted.name, wanted.value);
             END IF;
         END;
