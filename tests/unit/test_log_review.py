@@ -78,6 +78,7 @@ def test_what_names_nobody_and_the_tests_own_superuser_are_left_alone() -> None:
         "DETAIL:  Failing row contains (canarytext0123456789abcdef).",
         f"ERROR:  invalid input syntax for type inet: {random_address()!r}",
     ],
+    ids=["email", "key", "hash", "verifier", "row", "address"],
 )
 @pytest.mark.parametrize("user", ["user_api", "user_api_owner", "", "[unknown]"])
 def test_peoples_data_is_found_in_every_line_of_an_entry(user: str, bad: str) -> None:
