@@ -1,4 +1,4 @@
-"""No request takes longer than its deadline, body included."""
+"""No request takes longer than its deadline, of which its body has half."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Deadline:
         patience = CancelScope()
         task = asyncio.ensure_future(self._answer(scope, receive, gate.send, patience))
         try:
-            await asyncio.wait((task,), timeout=self._seconds)
+            # The body has the first half: who sends it chooses no moment at which the rest ends.
+            await asyncio.wait((task,), timeout=self._seconds / 2)
+            if not exchange_of(scope).body_awaited or gate.started:
+                await asyncio.wait((task,), timeout=self._seconds / 2)
             if not task.done() and gate.started:
                 # The answer is on its way to a slow reader.
                 await asyncio.wait((task,), timeout=self._seconds)
