@@ -18,7 +18,6 @@ from core.errors import (
     EmailNotVerified,
     InvalidCredentials,
     InvalidInput,
-    Overloaded,
     TooManyRequests,
     Unauthenticated,
 )
@@ -30,7 +29,7 @@ from core.ports.storage import Storage, UnitOfWork
 from core.services.refusals import typed
 from core.services.sign_up_passwords import SignUpPasswords
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Guess, Throttling, at_once, refusal
+from core.services.throttling import Failure, Guess, Throttling, at_once, refusal
 from core.services.tokens import TokenIssuer
 
 
@@ -123,13 +122,9 @@ class Authentication:
         check = yield from computed(self.hasher.verify(stored, secret), known=known)
         if candidate is None or not check.matches or candidate.status is not UserStatus.ACTIVE:
             # Each refusal costs this second hash, or its time would tell who has signed up.
+            guess.failure = Failure(context, _failed(candidate, "refused"))
             as_sign_up = self.hasher.hash(secret, salt=self.sign_up_passwords.salt(name))
-            try:
-                sign_up_hash = yield from computed(as_sign_up, known=known)
-            except Overloaded:
-                # Its time tells that it was the second hash, and so that the guess was wrong.
-                self._refused(context, candidate, guess)
-                raise
+            sign_up_hash = yield from computed(as_sign_up, known=known)
             digest = self.sign_up_passwords.digest(name, sign_up_hash)
             raise self._refused(context, candidate, guess, sign_up=digest)
         if not candidate.email_verified:
@@ -205,14 +200,10 @@ class Authentication:
             unverified: the password was that of a user whose address is not verified.
             sign_up: the digest of what was typed, which may be the password of a sign-up.
         """
-        subject = candidate.id if candidate else None
         with self.storage.write(context) as uow:
             if sign_up is not None:
                 unverified = uow.registrations.knows_password(sign_up, now=self.clock.now())
-            details: dict[str, object] = {"reason": "unverified" if unverified else "refused"}
-            uow.record(
-                Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
-            )
+            uow.record(_failed(candidate, "unverified" if unverified else "refused"))
             # Last, as strangers share a row.
             uow.throttles.fail(guess.buckets, now=self.clock.now())
             uow.commit()
@@ -284,6 +275,12 @@ class Authentication:
                     type=EventType.SESSION_REVOKED, actor=user_id, subject=user_id, details=details
                 )
             )
+
+
+def _failed(candidate: LoginCandidate | None, reason: str) -> Event:
+    subject = candidate.id if candidate else None
+    details: dict[str, object] = {"reason": reason}
+    return Event(type=EventType.LOGIN_FAILED, actor=None, subject=subject, details=details)
 
 
 def _identify(identifier: str) -> tuple[str | None, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.config import Settings
 from core.domain.access import Principal
@@ -23,7 +23,7 @@ from core.ports.storage import Storage, UnitOfWork
 from core.services.guards import own
 from core.services.refusals import typed
 from core.services.stepwise import Steps, computed, stepwise
-from core.services.throttling import Guess, Throttling, refusal
+from core.services.throttling import Failure, Guess, Throttling, refusal
 
 # What a user has to be who uses such a code: an invitation is no use to whoever accepted one.
 _REPLACES_PASSWORD = {
@@ -162,8 +162,11 @@ class Passwords:
         with self.throttling.under_way(self.storage, self.clock, guess):
             check = yield from computed(self.hasher.verify(stored, secret), known=known)
             if candidate is None or not check.matches:
+                guess.failure = Failure(context, _change_failed(user, "wrong"))
                 raise self._failure(context, user, guess)
             if new == secret:
+                # It tells who holds a stolen token that the password is right.
+                self._record(context, _change_failed(user, "same"))
                 raise InvalidInput.at("/new_password", "must differ from the current one")
             password_hash = yield from computed(self.hasher.hash(new), known=known)
             if not self._finish(context, principal, candidate, password_hash, guess):
@@ -213,10 +216,15 @@ class Passwords:
             raise refusal(admitted, now=now)
         return candidate, admitted
 
+    def _record(self, context: RequestContext, event: Event) -> None:
+        with self.storage.write(replace(context, idempotency=None)) as uow:
+            uow.record(event)
+            uow.commit()
+
     def _failure(self, context: RequestContext, user: User, guess: Guess) -> InvalidInput:
         """The error for a wrong password, which is written down and counted."""
         with self.storage.write(context) as uow:
-            uow.record(Event(type=EventType.PASSWORD_CHANGE_FAILED, actor=user.id, subject=user.id))
+            uow.record(_change_failed(user, "wrong"))
             uow.throttles.fail(guess.buckets, now=self.clock.now())
             uow.commit()
         guess.told = True
@@ -238,3 +246,10 @@ class Passwords:
 def _may_reset(user: User, code: OneTimeCode) -> bool:
     same_address = EmailAddress.parse(user.email).normalised == code.email_normalised
     return same_address and user.status is _REPLACES_PASSWORD[code.purpose]
+
+
+def _change_failed(user: User, reason: str) -> Event:
+    details: dict[str, object] = {"reason": reason}
+    return Event(
+        type=EventType.PASSWORD_CHANGE_FAILED, actor=user.id, subject=user.id, details=details
+    )

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.config import Settings
+from core.domain.events import Event
 from core.domain.requests import RequestContext
 from core.errors import StorageUnavailable, TooManyRequests
 from core.ports.runtime import Clock
@@ -42,15 +43,25 @@ its end: statements that were under way then have ended, and hosts' clocks diffe
 _MOST_UNTOLD = 4096
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What is written down of a guess that is known to be wrong, and who made it."""
+
+    context: RequestContext
+    event: Event
+
+
 @dataclass
 class Guess:
     """A guess at a password at work: counted in `buckets` as such, until `until`.
 
-    `told` is True once a transaction has written what it came to.
+    `failure` is set as soon as it is known to be wrong, whatever else its request still waits for;
+    `told` once a transaction has written what it came to.
     """
 
     buckets: tuple[Bucket, ...]
     until: datetime
+    failure: Failure | None = None
     told: bool = False
 
 
@@ -79,7 +90,7 @@ class Throttling:
         address is never locked by it.
         """
         here = Bucket(
-            key=self.pseudonyms.of("guess", account, context.address_bucket or "unknown"),
+            key=self.pseudonyms.of("guesses", account, context.address_bucket or "unknown"),
             limit=self.settings.limit_failures_per_address,
             window=FAILURE_WINDOW,
             policy=PAIR,
@@ -103,8 +114,9 @@ class Throttling:
 
     @contextmanager
     def under_way(self, storage: Storage, clock: Clock, guess: Guess) -> Iterator[None]:
-        """For the work of a guess. Whatever ends it before it was told says nothing of the
-        password: it is at work no more, and has not failed."""
+        """For the work of a guess. What ends it before it was told says nothing of the password: it
+        is at work no more, and has failed only where it was known to be wrong. Else who times their
+        requests so that they end behind the comparison would guess without end."""
         try:
             yield
         except GeneratorExit:
@@ -127,21 +139,31 @@ class Throttling:
             while True:
                 guesses.append(self.untold.popleft())
         now = clock.now()
-        at_work = [guess for guess in guesses if guess.until > now]
-        if not at_work:
-            return
+        left = [guess for guess in guesses if guess.failure or guess.until > now]
         try:
-            with storage.read() as stores:
-                buckets = [bucket for guess in at_work for bucket in guess.buckets]
-                stores.throttles.release(buckets, now=now)
+            for guess in [guess for guess in left if guess.failure]:
+                self._fail(storage, guess, now)
+                left.remove(guess)
+            if left:
+                with storage.read() as stores:
+                    buckets = [bucket for guess in left for bucket in guess.buckets]
+                    stores.throttles.release(buckets, now=now)
         except StorageUnavailable:
-            self.untold.extend(at_work)
+            self.untold.extend(left)
             raise
+
+    def _fail(self, storage: Storage, guess: Guess, now: datetime) -> None:
+        if guess.failure:
+            context = replace(guess.failure.context, idempotency=None)
+            with storage.write(context) as uow:
+                uow.record(guess.failure.event)
+                uow.throttles.fail(guess.buckets, now=now)
+                uow.commit()
 
     def strangers(self, account: str) -> Bucket:
         """What all addresses together may guess that the owner never used."""
         return Bucket(
-            key=self.pseudonyms.of("strangers", account),
+            key=self.pseudonyms.of("guesses of strangers", account),
             limit=self.settings.limit_failures_per_account,
             window=ACCOUNT_WINDOW,
             policy="account",

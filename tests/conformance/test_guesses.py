@@ -23,7 +23,7 @@ from core.errors import (
 )
 from core.ports.security import HashJob, PasswordHasher
 from core.ports.storage import Readiness, Storage, Stores, UnitOfWork
-from core.services.stepwise import Steps
+from core.services.stepwise import Steps, advance
 from core.services.turns import Turns
 from tests.support.clients import random_address
 from tests.support.hashers import InlineHasher, Interrupted
@@ -220,6 +220,51 @@ def test_a_guess_that_was_wrong_counts_although_the_second_hash_had_no_turn(
     with pytest.raises(TooManyRequests):
         log_in(strict, email, PASSWORD, where)
     assert failures_of(superuser_url, owner) == 2
+
+
+def test_a_guess_that_was_wrong_counts_although_its_request_is_given_up(
+    strict: Core, email: str, superuser_url: str
+) -> None:
+    """A client that sends the end of its body late has the deadline fall where it likes: behind the
+    comparison it would learn for nothing that the guess was wrong."""
+    owner, where = owner_of(strict, email), anywhere()
+    steps = strict.authentication.login.steps(where, identifier=email, password=WRONG)
+    compare = advance(steps)
+    assert isinstance(compare, HashJob)
+    compared = InlineHasher(strict.hasher).submit(compare, caller="")
+    assert isinstance(advance(steps, compared), HashJob)
+    steps.close()
+    with pytest.raises(InvalidCredentials):
+        log_in(strict, email, WRONG, where)
+    assert failures_of(superuser_url, owner) == 2
+    with pytest.raises(TooManyRequests):
+        log_in(strict, email, PASSWORD, where)
+
+
+def test_a_change_that_was_wrong_counts_although_the_database_went_away(
+    strict: Core, email: str, superuser_url: str
+) -> None:
+    owner, where = owner_of(strict, email), anywhere()
+    storage = Away(strict.storage)
+    hasher = Interrupted(strict.hasher, lambda: setattr(storage, "kinds", ("write", "read")))
+    failing = replace(strict.passwords, storage=storage, hasher=hasher)
+    with pytest.raises(StorageUnavailable):
+        failing.change(where, owner, current=WRONG, new=NEW)
+    with pytest.raises(InvalidInput):
+        strict.passwords.change(where, owner, current=WRONG, new=NEW)
+    assert failures_of(superuser_url, owner) == 2
+    with pytest.raises(TooManyRequests):
+        strict.passwords.change(where, owner, current=PASSWORD, new=NEW)
+
+
+def test_a_password_that_is_not_changed_is_in_the_trail(
+    strict: Core, email: str, superuser_url: str
+) -> None:
+    """Who has stolen a token learns that way that the password is right."""
+    owner = owner_of(strict, email)
+    with pytest.raises(InvalidInput):
+        strict.passwords.change(anywhere(), owner, current=PASSWORD, new=PASSWORD)
+    assert failures_of(superuser_url, owner) == 1
 
 
 def failures_of(superuser_url: str, owner: Principal) -> int:
