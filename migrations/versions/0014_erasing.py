@@ -63,7 +63,8 @@ GRANT EXECUTE ON FUNCTION erase_anonymous_payloads(uuid, integer) TO user_api_ap
 """
 
 # The second look, with the rows locked, sees what was committed before the lock: a role that was
-# given meanwhile. Invitations live for 30 days at most.
+# given meanwhile. Invitations live for 30 days at most. The service may write all of these tables
+# but the audit trail, which alone tells for certain that somebody came.
 _PENDING = """
 CREATE FUNCTION expire_pending_users(before timestamptz, batch integer) RETURNS SETOF uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -81,6 +82,10 @@ BEGIN
             AND NOT EXISTS (SELECT FROM public.user_roles WHERE user_id = u.id)
             AND NOT EXISTS (SELECT FROM public.sessions WHERE user_id = u.id)
             AND NOT EXISTS (SELECT FROM public.one_time_codes WHERE user_id = u.id)
+            AND NOT EXISTS (
+                SELECT FROM public.audit_events WHERE subject = u.id AND type IN
+                    ('login.succeeded', 'email.verified', 'password.reset', 'password.changed')
+            )
         ORDER BY created_at, id LIMIT batch
         FOR UPDATE SKIP LOCKED
     );

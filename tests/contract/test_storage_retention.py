@@ -249,6 +249,25 @@ def test_nobody_deletes_users_of_this_month(service: Opened, database_url: str) 
 
 
 @pytest.mark.usefixtures("nobody_else")
+@pytest.mark.parametrize(
+    "came",
+    [
+        EventType.LOGIN_SUCCEEDED,
+        EventType.EMAIL_VERIFIED,
+        EventType.PASSWORD_RESET,
+        EventType.PASSWORD_CHANGED,
+    ],
+)
+def test_nobody_deletes_users_who_came(service: Opened, came: EventType) -> None:
+    """The password of the service may write what else tells of it, but not the trail."""
+    user, other = pending(service), pending(service)
+    with service.storage.write(CLIENT) as uow:
+        uow.record(Event(type=came, actor=user, subject=user))
+        uow.commit()
+    assert expire(service, after=10 * DAY) == [other]
+
+
+@pytest.mark.usefixtures("nobody_else")
 def test_the_addresses_that_they_had_go_with_them(service: Opened) -> None:
     """Who did what to them stays."""
     user, details = (
