@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import pytest
 
+from core.adapters.postgres.registrations import MOST_SIGN_UPS
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.codes import PendingRegistration
 from core.domain.user import NewUser, UserStatus
 from core.ports.account_stores import LoginCandidate
 from tests.support.clock import START
-from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user
+from tests.support.storage import CONTEXT, IDS, RecordedMetrics, insert_user, query
 
 HOME = b"home address"
 WEEK = timedelta(days=7)
@@ -220,3 +221,18 @@ def test_two_logins_that_both_rehash_do_not_block_each_other(
 
     with ThreadPoolExecutor(6) as threads:
         assert sum(threads.map(log_in, range(12))) == 12
+
+
+def test_of_one_address_so_many_sign_ups_are_kept(
+    storage: PostgresStorage, superuser_url: str
+) -> None:
+    """An account that is opened there ends them all at once; other addresses have their own."""
+    email, other = (f"{IDS.new()}@example.com" for _ in range(2))
+    with storage.write(CONTEXT) as uow:
+        for _ in range(MOST_SIGN_UPS + 2):
+            uow.registrations.insert(pending(email, id=IDS.new()))
+        uow.registrations.insert(pending(other))
+        uow.commit()
+    kept = "SELECT count(*) FROM pending_registrations WHERE email_normalised = %s"
+    assert query(superuser_url, kept, (email,)) == [(MOST_SIGN_UPS,)]
+    assert query(superuser_url, kept, (other,)) == [(1,)]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy import Connection, bindparam, cast, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from core.adapters.postgres.lookups import Lookup
@@ -39,7 +39,22 @@ def _registration(row: Sequence[Any]) -> PendingRegistration:
     )
 
 
-_INSERT = insert(pending_registrations)
+MOST_SIGN_UPS = 500
+"""Kept of one address: its account ends them all in one statement. Who signs up later than so many
+strangers chooses a password with any link."""
+
+_of_address = (
+    select(pending_registrations.c.id)
+    .where(pending_registrations.c.email_normalised == bindparam("email_normalised"))
+    .limit(MOST_SIGN_UPS)
+    .subquery()
+)
+_INSERT = insert(pending_registrations).from_select(
+    [column.name for column in _COLUMNS],
+    select(
+        *(cast(bindparam(column.name, type_=column.type), column.type) for column in _COLUMNS)
+    ).where(select(func.count()).select_from(_of_address).scalar_subquery() < MOST_SIGN_UPS),
+)
 _newest = (
     select(*_COLUMNS)
     .where(
