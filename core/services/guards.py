@@ -69,7 +69,7 @@ class Guard:
         *,
         tried: Mapping[str, str] = _NOTHING,
     ) -> Iterator[UnitOfWork]:
-        """A unit of work for whoever holds `permission`, and keeps what they hold until it ends.
+        """A unit of work for a caller with `permission`, who keeps it until it ends.
 
         Raises:
             PermissionDenied, PrivilegeEscalation
@@ -142,24 +142,30 @@ class Guard:
         """In a transaction of its own; beyond so many of a kind an hour it is only counted, and
         where nothing can be written also logged: what is refused stays refused."""
         caller, asked = principal.user.id, denied.permission or permission.value
-        event = Event(
-            type=EventType.ACCESS_DENIED,
-            actor=caller,
-            subject=subject,
-            details={"permission": asked, "problem": denied.code, **tried},
-        )
+        details: dict[str, object] = {"permission": asked, "problem": denied.code, **tried}
         bucket = self.throttling.denials(caller, denied.code, asked)
         try:
             with self.storage.write(replace(context, idempotency=None)) as uow:
                 over = uow.throttles.charge([bucket], now=self.clock.now()) is not None
                 if not over:
-                    uow.record(event)
+                    if subject is not None and uow.users.by_id(subject) is None:
+                        # What a caller made up stands where it can be erased.
+                        details |= asked_for(subject)
+                        subject = None
+                    uow.record(
+                        Event(
+                            type=EventType.ACCESS_DENIED,
+                            actor=caller,
+                            subject=subject,
+                            details=details,
+                        )
+                    )
                 uow.commit()
         except StorageUnavailable:
             logger.warning("access denied to %s, and not in the trail", asked)
             over = True
         if over:
-            self.metrics.event(event.type)
+            self.metrics.event(EventType.ACCESS_DENIED)
 
 
 @contextmanager

@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from core.bootstrap import build_core
+from core.bootstrap import Core, build_core
 from core.config import Settings
+from core.domain.requests import RequestContext
+from core.errors import PermissionDenied
 from handler.local.postgres import LocalPostgres
 from tests.support.clients import Client
 from tests.support.databases import migrated
@@ -67,6 +70,21 @@ def test_whom_it_was_about_is_told_and_believed_only_where_it_was_looked_up(
     told = "SELECT subject, payload->>'user_id' FROM audit_events JOIN audit_payloads"
     told += " ON event_id = id WHERE type = 'access.denied' AND actor = %s"
     assert query(superuser_url, told, (caller.id,)) == [(None, made_up)]
+
+
+def test_whom_somebody_made_up_is_no_subject_after_a_permission_is_gone_either(
+    core: Core, staff: Staff, superuser_url: str
+) -> None:
+    """It is missed in the unit of work, before the user is looked up there."""
+    caller, made_up = staff.auditor, UUID("ffffffff-0000-7000-8000-0000000000ff")
+    known = core.authentication.authenticate(caller.token)
+    stale = replace(known, permissions=frozenset({*known.permissions, "users:suspend"}))
+    context = RequestContext(request_id="test")
+    with pytest.raises(PermissionDenied):
+        core.lifecycle.suspend(context, stale, made_up, precondition=str)
+    told = "SELECT subject, payload->>'user_id' FROM audit_events JOIN audit_payloads"
+    told += " ON event_id = id WHERE type = 'access.denied' AND actor = %s"
+    assert query(superuser_url, told, (caller.id,)) == [(None, str(made_up))]
 
 
 def test_what_an_action_takes_besides_is_the_permission_that_is_named(
