@@ -12,12 +12,16 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from core.adapters.postgres.engine import driver_url
 from core.errors import ConfigurationError, StorageUnavailable
 from migrations.connecting import PATIENCE, open_engine
 from migrations.locking import exclusive
+
+_COLLIDED = ("XX000", "23505")
+"""`tuple concurrently updated`, and the same role made twice."""
 
 _PROVISION = Path(__file__).with_name("provision.sql")
 
@@ -40,8 +44,8 @@ def provision(url: str, *, patience: float = PATIENCE) -> list[str]:
             driver.notices = notices = _Notices()
             # PostgreSQL refuses one of two changes of a row of rights at one time.
             with exclusive(session, ends=ends):
-                session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
-            return notices.warnings
+                _provision(session, ends=ends)
+            return list(dict.fromkeys(notices.warnings))
     except DBAPIError as error:
         raise _unusable(url, error) from error
 
@@ -106,6 +110,20 @@ def current(url: str) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     except DBAPIError as error:
         raise _unusable(url, error) from error
+
+
+def _provision(session: Connection, *, ends: float) -> None:
+    """Roles and rights on databases are the whole server's: another database may be provisioned at
+    the same time, and PostgreSQL refuses one of the two."""
+    while True:
+        try:
+            session.exec_driver_sql(_PROVISION.read_text(encoding="utf-8"))
+            return
+        except DBAPIError as error:
+            collided = getattr(error.orig, "pgcode", None) in _COLLIDED
+            if not collided or time.monotonic() >= ends:
+                raise
+            time.sleep(0.1)
 
 
 class _Notices:

@@ -179,10 +179,14 @@ def test_migrate_provisions_as_the_owner_that_rds_has_made(
 
 
 def test_several_provision_one_database_at_once(database: LocalPostgres) -> None:
-    """A job that is started twice fails neither time; one that cannot wait says so."""
+    """A job that is started twice fails neither time, nor do those of two databases, which share
+    roles; one that cannot wait says so."""
     superuser = database.url(role="postgres", database="user_api")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(runner.provision, [superuser] * 24))
+        database.create_database("another", template="template0")
+        another = database.url(role="postgres", database="another")
+        list(pool.map(runner.provision, [superuser, another] * 12))
     with closing(psycopg2.connect(superuser, connect_timeout=5)) as connection:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))

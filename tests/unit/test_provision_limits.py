@@ -48,6 +48,13 @@ def test_each_login_is_quiet_whatever_the_server_logs(loud: LocalPostgres) -> No
     assert runner.provision(superuser) == []
     for login in LOGINS:
         assert shown(loud.url(role=login, database="user_api")) == QUIET
+        ((settings,),) = run(
+            superuser,
+            "SELECT setconfig FROM pg_db_role_setting"
+            f" WHERE setdatabase = 0 AND setrole = '{login}'::regrole",
+        )
+        assert isinstance(settings, list)
+        assert {f"{name}={value}" for name, value in QUIET.items()} <= set(settings)
 
 
 def test_a_master_user_who_may_not_quieten_the_log_is_told(loud: LocalPostgres) -> None:
