@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from handler.cli.opening import opened_core, require_schema
+from handler.cli.opening import opened_core
 
 
 @click.group()
@@ -37,7 +37,6 @@ def create(email: str, username: str | None, password_stdin: bool, as_json: bool
 
     password = _password() if password_stdin else None
     with opened_core() as core:
-        require_schema(core)
         user_id, temporary = core.access.create_admin(
             RequestContext(request_id="admin-create"),
             email=email,

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from handler.cli.opening import opened_core, require_schema
+from handler.cli.opening import opened_core
 
 
 @click.group(
@@ -33,7 +33,6 @@ Examples:
 def list_(as_json: bool) -> None:
     """List the keys that are not retired, and whether each opens with this SECRET_KEY."""
     with opened_core() as core:
-        require_schema(core)
         listed = core.keys.listed()
     if as_json:
         rows = [
@@ -52,7 +51,7 @@ def list_(as_json: bool) -> None:
         state = "opens" if each.opens else "does not open"
         click.echo(f"{each.key.kid}  {each.key.active_from.isoformat(timespec='seconds')}  {state}")
     if not listed:
-        click.echo("There is no key yet: the first start of user-api serve makes one.")
+        click.echo("There is no key yet: user-api serve makes one when it needs it.")
 
 
 @keys.command(
@@ -82,7 +81,6 @@ def discard_unreadable(yes: bool, force: bool, as_json: bool) -> None:
     from core.domain.requests import RequestContext
 
     with opened_core() as core:
-        require_schema(core)
         if yes:
             done = core.keys.discard_unreadable(
                 RequestContext(request_id="keys-discard-unreadable"), force=force

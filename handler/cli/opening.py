@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_core() -> Iterator[Core]:
-    """With the settings of the environment, closed at the end. Raises ConfigurationError."""
+    """With the settings of the environment, closed at the end.
+
+    Raises:
+        ConfigurationError: the settings are wrong, or the database has to be migrated first.
+    """
     from core.bootstrap import build_core
     from handler.configuration import Configuration
     from handler.relays import open_relay
@@ -24,13 +28,13 @@ def opened_core() -> Iterator[Core]:
     configuration = Configuration.of(os.environ)
     core = build_core(configuration.settings(), logins=configuration.logins, relay=open_relay)
     try:
+        _require_schema(core)
         yield core
     finally:
         core.close()
 
 
-def require_schema(core: Core) -> None:
-    """Raises ConfigurationError where the database has to be migrated first."""
+def _require_schema(core: Core) -> None:
     from core.errors import ConfigurationError
 
     found = core.storage.readiness()

@@ -72,10 +72,22 @@ def revisions(owner_url: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("empty")
-def test_an_empty_database_gets_no_administrator_but_a_line_on_what_to_run(
-    capsys: Captured,
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["admin", "create", "--email", "early@example.com"],
+        ["outbox", "list"],
+        ["outbox", "retry", "--all"],
+        ["outbox", "allow", "early@example.com"],
+        ["keys", "list"],
+        ["keys", "discard-unreadable"],
+    ],
+    ids=" ".join,
+)
+def test_on_an_empty_database_each_command_says_in_a_line_what_to_run(
+    command: list[str], capsys: Captured
 ) -> None:
-    assert cli.main(["admin", "create", "--email", "early@example.com"]) == 1
+    assert cli.main(command) == 1
     assert capsys.readouterr().err == (
         "user-api: the database is not at this version: run user-api migrate\n"
     )

@@ -25,7 +25,7 @@ def signing_keys(
 ) -> Finding:
     """That tokens can be signed. `open_key` raises ValueError for a key of another SECRET_KEY."""
     if not keys:
-        return warn("there is none yet", "start user-api serve: its first login makes one")
+        return warn("there is none yet", "start user-api serve: it makes one when it needs it")
     closed = [key.kid for key in keys if not _opens(key, open_key)]
     if len(closed) == len(keys):
         told = f"SECRET_KEY is not the one of this database: none of {len(keys)} keys opens"
