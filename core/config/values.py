@@ -70,7 +70,7 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             number = low - 1
         if not low <= number <= high:
-            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+            raise ValueError(f"must be a number of seconds from {low:.9g} to {high:.9g}")
         return number
 
     return parse
@@ -84,13 +84,13 @@ def duration(low: int, high: int) -> Callable[[str], timedelta]:
 
 def duration_or_none(low: int, high: int) -> Callable[[str], timedelta]:
     """Seconds from `low` to `high`, or 0, as a timedelta."""
-    parse = seconds(0, high)
+    parse = seconds(low, high)
 
     def checked(value: str) -> timedelta:
-        number = parse(value)
-        if 0 < number < low:
-            raise ValueError(f"must be 0, or a number of seconds from {low:g} to {high:g}")
-        return timedelta(seconds=number)
+        try:
+            return timedelta(seconds=0 if value.strip() == "0" else parse(value))
+        except ValueError as error:
+            raise ValueError(str(error).replace("must be", "must be 0, or")) from None
 
     return checked
 

@@ -80,6 +80,8 @@ class Clinic:
             "PUBLIC_URL": "https://id.example.com",
             "MAIL_URL": f"directory://{mail}",
             "MAIL_FROM": "Example <no-reply@example.com>",
+            # However busy the machine is, two hashes take less.
+            "LOGIN_REFUSAL_TIME": "2",
         }
 
     def url(self, database: str, *, password: str = PASSWORD) -> str:

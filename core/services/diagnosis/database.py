@@ -183,13 +183,21 @@ def server_log(found: Mapping[str, str]) -> Finding:
     return warn(f"it may hold addresses and hashes: {', '.join(told)}", "; ".join(remedies))
 
 
+_OF_EVERY_SERVER = ("postgres", "template1")
+
+
 def other_databases(found: Sequence[str]) -> Finding:
     """A stolen password should open one database."""
     if not found:
-        return ok("none is open to this login")
+        return ok("none is open to everybody")
     named = ", ".join(found)
-    remedy = (
-        "run migrations/provision.sql again as their owner, for postgres and template1; for others"
-        f" REVOKE CONNECT ON DATABASE {named} FROM PUBLIC, and grant it to those who need it"
-    )
-    return warn(f"everybody may connect to {named}, this login too", remedy)
+    ours = [name for name in found if name in _OF_EVERY_SERVER]
+    others = ", ".join(name for name in found if name not in _OF_EVERY_SERVER)
+    remedies = []
+    if ours:
+        remedies.append(f"run migrations/provision.sql again as the owner of {' and '.join(ours)}")
+    if others:
+        remedies.append(
+            f"REVOKE CONNECT ON DATABASE {others} FROM PUBLIC, and grant it to those who need it"
+        )
+    return warn(f"everybody may connect to {named}, this login too", "; ".join(remedies))
