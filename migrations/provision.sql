@@ -14,8 +14,8 @@ BEGIN;
 --   user_api_app      what the service may do; the migrations grant to it, never to a login, so that a second
 --                     login (rotation with two users, another region) needs one GRANT
 --   user_api_erasure  alone may delete audit payloads; nobody is a member until erasure is set up
--- No passwords here: a file is no place for a secret. ALTER ROLE ... PASSWORD, or the rotation, sets them, and
--- until then nobody can log in by password.
+-- No passwords here: a file is no place for a secret. psql's \password, or the rotation, sets them without telling
+-- the server's log, and until then nobody can log in by password.
 DO $$
 DECLARE
     wanted record;

@@ -175,7 +175,7 @@ class Verification:
                 raise InvalidCode
             _insert(uow, opening, user_id, now)
             uow.credentials.set_password(user_id, opening.password_hash, now=now)
-            # Whoever reads the mailbox is the owner, who may go on from here whatever strangers
+            # Who reads the mailbox is the owner, who may go on from here whatever strangers
             # guessed before.
             uow.credentials.remember_address(user_id, self.throttling.address_key(context), now=now)
             uow.registrations.discard(opening.email_normalised)

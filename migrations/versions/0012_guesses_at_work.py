@@ -2,7 +2,7 @@
 
 Revision ID: 0012
 Revises: 0011
-Create Date: 2026-12-07
+Create Date: 2026-11-30
 
 The version before this one inserts no such columns and leaves them alone: it counts a guess as a
 failure before it knows, and takes it back.

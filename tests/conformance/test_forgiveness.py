@@ -69,6 +69,8 @@ def resets(people: People, client: Client, staff: Staff, person: Person) -> None
 def is_told_to_reset(people: People, client: Client, staff: Staff, person: Person) -> None:
     path = f"/v1/users/{person.user_id}/force-password-reset"
     assert client.request("POST", path, token=staff.admin.token).status == 200
+    sql = "SELECT count(*) FROM known_addresses WHERE user_id = %s"
+    assert query(staff.superuser_url, sql, (person.user_id,)) == [(0,)]
     reset(people, client, person)
 
 

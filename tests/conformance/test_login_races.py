@@ -21,10 +21,12 @@ from tests.support.server import ServerProcess
 from tests.support.staff import Staff
 from tests.support.storage import query
 
-ROUNDS = int(os.environ.get("LOGIN_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("LOGIN_ROUNDS", "5"))
 AT_ONCE = 24
 WRONG = "this is not the password"
 NEW = "an entirely different sentence"
+
+pytestmark = pytest.mark.slow
 
 Pair = tuple[ServerProcess, ServerProcess]
 Start = Callable[..., ServerProcess]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 
 from tests.plans.tour import Tour, email
 from tests.support.people import PASSWORD, proof
@@ -97,6 +98,7 @@ def forgetting_a_password(tour: Tour) -> None:
 
 def changing_a_password(tour: Tour) -> None:
     tour.set_credential(43, "temporary", True)
+    tour.set_credential(43, "changed_at", datetime.now(UTC))
     token = tour.log_in(email(43))["access_token"]
     tour.ask(f"GET {_ME}", "the password has to be changed", expect=403, token=token)
     wrong = {"current_password": _NEW_PASSWORD, "new_password": _NEW_PASSWORD + "!"}

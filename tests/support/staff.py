@@ -43,7 +43,7 @@ class Staff:
 
     def __init__(self, core: Core, superuser_url: str) -> None:
         self._core = core
-        self._superuser_url = superuser_url
+        self.superuser_url = superuser_url
 
     @lazy
     def admin(self) -> Member:
@@ -61,7 +61,7 @@ class Staff:
         """Somebody with a role of their own, which has these permissions."""
         role = f"custom-{secrets.token_hex(6)}"
         query(
-            self._superuser_url,
+            self.superuser_url,
             "WITH made AS (INSERT INTO roles (name, built_in) VALUES (%s, false) RETURNING name)"
             " INSERT INTO role_permissions (role, permission)"
             " SELECT name, unnest(%s::text[]) FROM made",
@@ -96,7 +96,7 @@ class Staff:
     def alone(self, member: Member) -> None:
         """Takes the role admin from everybody else."""
         query(
-            self._superuser_url,
+            self.superuser_url,
             "DELETE FROM user_roles WHERE role = %s AND user_id <> %s",
             (ADMIN_ROLE, member.id),
         )
