@@ -46,3 +46,22 @@ def test_what_may_not_be_read_of_the_log_is_said() -> None:
     assert found.status == "warn"
     assert found.detail.endswith("this login may not read log_error_verbosity")
     assert found.remedy == "look at what it may not read as a superuser"
+
+
+RUN_AGAIN = "run migrations/provision.sql again as the owner of "
+REVOKE = "REVOKE CONNECT ON DATABASE shop FROM PUBLIC, and grant it to those who need it"
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        (["postgres"], f"{RUN_AGAIN}postgres"),
+        (["shop"], REVOKE),
+        (["postgres", "shop", "template1"], f"{RUN_AGAIN}postgres and template1; {REVOKE}"),
+    ],
+)
+def test_open_databases_get_what_closes_each(found: list[str], remedy: str) -> None:
+    """What every server has is provision.sql's to close, and what is somebody's is not."""
+    finding = database.other_databases(found)
+    assert (finding.status, finding.remedy) == ("warn", remedy)
+    assert database.other_databases([]).status == "ok"
