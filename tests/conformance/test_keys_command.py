@@ -133,6 +133,7 @@ def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
     assert place.run("keys", "discard-unreadable", "--yes") == nothing
 
 
+@pytest.mark.slow
 def test_a_wrong_key_does_not_discard_those_that_people_use(place: Place) -> None:
     """It is what a wrong SECRET_KEY sees of a healthy database: somebody is logged in there."""
     with place.core() as core:
@@ -149,6 +150,7 @@ def test_a_wrong_key_does_not_discard_those_that_people_use(place: Place) -> Non
     assert list(place.listed(**WRONG).values()) == [True]
 
 
+@pytest.mark.slow
 def test_keys_are_not_discarded_beside_one_that_opens(place: Place) -> None:
     """A process with another SECRET_KEY may be signing with them; told to, only they are
     retired."""

@@ -16,7 +16,7 @@ from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, People, random_email
 from tests.support.server import ServerProcess
 
-LEAST = 1.5
+LEAST = 0.8
 """Seconds: far more than two hashes, and nothing else here takes as long."""
 
 
