@@ -31,13 +31,12 @@ from bench.directory import DOCUMENT, FOLDER, SERVER
 from bench.machine import circumstances
 from bench.population import populate
 from bench.searching import Caller, Plan
-from bench.service import AS_DELIVERED
 from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
 from scripts.sections import write_section
 from tests.support.clients import random_address
-from tests.support.environment import service_environment
+from tests.support.environment import delivered_environment
 from tests.support.people import PASSWORD
 from tests.support.server import ServerProcess
 from tests.support.storage import CONTEXT, IDS, new_user, query
@@ -249,7 +248,7 @@ def measure(*, users: int, seconds: float) -> tuple[Loads, str]:
         populate(postgres, users=users)
         mail = Path(name) / "mail"
         mail.mkdir()
-        environment = {**service_environment(postgres.app_url, mail), **AS_DELIVERED}
+        environment = delivered_environment(postgres.app_url, mail)
         with (
             closing(build_core(Settings.from_environ(environment))) as core,
             accounts(core, postgres.superuser_url) as emails,

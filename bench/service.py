@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
-from tests.support.environment import service_environment
-
-# The suites loosen these (tests/support/environment.py); nobody else does.
-AS_DELIVERED: Mapping[str, str] = {
-    "HASH_QUEUE_TIMEOUT": "1",
-    "REQUEST_TIMEOUT": "5",
-    "LIMIT_CHANGES_PER_MINUTE": "600",
-}
+from tests.support.environment import delivered_environment
 
 
 @contextmanager
@@ -32,7 +25,7 @@ def delivered(name: str) -> Iterator[tuple[LocalPostgres, dict[str, str]]]:
         mail.mkdir()
         with LocalPostgres.start(folder / "data") as postgres:
             upgrade(postgres.owner_url)
-            yield postgres, {**service_environment(postgres.app_url, mail), **AS_DELIVERED}
+            yield postgres, delivered_environment(postgres.app_url, mail)
 
 
 def total(page: str, name: str) -> int:

@@ -25,7 +25,7 @@ from bench.machine import circumstances
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from scripts.sections import write_section
-from tests.support.environment import service_environment
+from tests.support.environment import delivered_environment
 from tests.support.processes import SECONDS, Command, clean_environment
 from tests.support.server import ServerProcess, free_port
 
@@ -120,7 +120,7 @@ def measure(folder: Path) -> tuple[list[Figure], str]:
     cold, warm = starts(folder)
     with LocalPostgres.start(folder / "data") as postgres:
         upgrade(postgres.owner_url)
-        environment = service_environment(postgres.app_url, folder / "mail")
+        environment = delivered_environment(postgres.app_url, folder / "mail")
         memory = [idle_megabytes(environment) for _ in range(ROUNDS)]
         version = postgres.version
     help_times = [help_seconds() for _ in range(ROUNDS)]
