@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -11,10 +11,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.support.clients import Answer, Client, LambdaClient
-from tests.support.functions import function_with
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, People, random_email
-from tests.support.server import ServerProcess
+from tests.support.targets import Targets, targets_with
 
 LEAST = 0.8
 """Seconds: far more than two hashes, and nothing else here takes as long."""
@@ -26,28 +25,16 @@ def patient(environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def process(patient: dict[str, str]) -> Iterator[ServerProcess]:
-    with ServerProcess.start(patient) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def function(
-    patient: dict[str, str], lambda_client: LambdaClient
-) -> Iterator[Callable[..., object]]:
-    with function_with(patient, lambda_client) as handle:
-        yield handle
+def targets(patient: dict[str, str], lambda_client: LambdaClient) -> Iterator[Targets]:
+    with targets_with(patient, lambda_client) as targets:
+        yield targets
 
 
 @pytest.fixture(params=["asgi", "lambda"])
 def client(
-    request: pytest.FixtureRequest,
-    process: ServerProcess,
-    function: Callable[..., object],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, targets: Targets, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
-    monkeypatch.setattr("handler.aws_lambda.lambda_handler", function)
-    return LambdaClient() if request.param == "lambda" else process.client()
+    return targets.client(request.param, monkeypatch)
 
 
 @pytest.fixture

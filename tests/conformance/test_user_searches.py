@@ -16,10 +16,9 @@ from core.domain.user import UserStatus
 from handler.local.postgres import APPLICATION, SUPERUSER, LocalPostgres
 from tests.support.clients import Answer, Client, LambdaClient
 from tests.support.databases import migrated
-from tests.support.functions import function_with
 from tests.support.people import Person
-from tests.support.server import ServerProcess
 from tests.support.staff import Staff
+from tests.support.targets import Targets, targets_with
 from tests.support.user_lists import USERS, ids, listed, searched
 
 SORTS = ["created_at", "email", "last_login_at"]
@@ -55,28 +54,16 @@ def core(bounded: dict[str, str]) -> Iterator[Core]:
 
 
 @pytest.fixture(scope="module")
-def process(bounded: dict[str, str]) -> Iterator[ServerProcess]:
-    with ServerProcess.start(bounded) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def function(
-    bounded: dict[str, str], lambda_client: LambdaClient
-) -> Iterator[Callable[..., object]]:
-    with function_with(bounded, lambda_client) as handle:
-        yield handle
+def targets(bounded: dict[str, str], lambda_client: LambdaClient) -> Iterator[Targets]:
+    with targets_with(bounded, lambda_client) as targets:
+        yield targets
 
 
 @pytest.fixture(params=["asgi", "lambda"])
 def client(
-    request: pytest.FixtureRequest,
-    process: ServerProcess,
-    function: Callable[..., object],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, targets: Targets, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
-    monkeypatch.setattr("handler.aws_lambda.lambda_handler", function)
-    return LambdaClient() if request.param == "lambda" else process.client()
+    return targets.client(request.param, monkeypatch)
 
 
 @pytest.fixture
@@ -190,7 +177,7 @@ def test_a_filter_that_few_meet_makes_any_search_narrow(
 
 @pytest.mark.parametrize("member", ["admin", "stranger"])
 def test_one_account_takes_its_own_turns_only(
-    process: ServerProcess, staff: Staff, crowd: list[Person], member: str
+    targets: Targets, staff: Staff, crowd: list[Person], member: str
 ) -> None:
     """Forty searches at once: what finds no turn is 429 and says when to come again. Meanwhile
     others read themselves and search. Nobody without the permission takes a turn."""
@@ -200,13 +187,13 @@ def test_one_account_takes_its_own_turns_only(
     def search(number: int) -> Answer:
         sort = ORDERS[number % len(ORDERS)]
         body = {"q": NOBODY, "sort": sort}
-        client = process.client()
+        client = targets.process.client()
         return client.request("POST", f"{USERS}/search", json=body, token=busy.token)
 
     with ThreadPoolExecutor(41) as pool:
         searches = [pool.submit(search, number) for number in range(120)]
         for _ in range(5):
-            client = process.client()
+            client = targets.process.client()
             assert client.request("GET", f"{USERS}/me", token=other.token).status == 200
             found = client.request("GET", f"{USERS}?q={crowd[0].email}", token=other.token)
             assert [user["id"] for user in found.json()["data"]] == [crowd[0].user_id]
