@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
-import psycopg2
 import pytest
 from argon2 import PasswordHasher
 
@@ -18,6 +16,7 @@ from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, People, random_email
 from tests.support.server import ServerProcess
 from tests.support.statistics import mann_whitney
+from tests.support.storage import query
 
 SAMPLES = 500
 # Each waits for its time, which shows a difference in fewer.
@@ -83,14 +82,11 @@ def accounts(
     active, suspended = people.verified(), people.verified()
     unverified, _ = people.register()
     rehashed = {kind: people.verified() for kind in STORED}
-    with closing(psycopg2.connect(superuser_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE users SET status = 'suspended' WHERE id = %s", (suspended.user_id,))
-        for kind, hasher in STORED.items():
-            cursor.execute(
-                "UPDATE password_credentials SET password_hash = %s WHERE user_id = %s",
-                (hasher.hash(PASSWORD), rehashed[kind].user_id),
-            )
-        connection.commit()
+    suspend = "UPDATE users SET status = 'suspended' WHERE id = %s"
+    query(superuser_url, suspend, (suspended.user_id,))
+    rehash = "UPDATE password_credentials SET password_hash = %s WHERE user_id = %s"
+    for kind, hasher in STORED.items():
+        query(superuser_url, rehash, (hasher.hash(PASSWORD), rehashed[kind].user_id))
     return {
         "active": active.email,
         "suspended": suspended.email,
@@ -98,13 +94,6 @@ def accounts(
         "unknown": random_email(),
         **{kind: person.email for kind, person in rehashed.items()},
     }
-
-
-def forget_counts(superuser_url: str) -> None:
-    """Beyond the limit of mails every kind would be refused alike, whatever the code does."""
-    with closing(psycopg2.connect(superuser_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("DELETE FROM throttles")
-        connection.commit()
 
 
 def measure(
@@ -133,7 +122,8 @@ def test_the_clock_tells_nothing(
         accounts = {kind: email for kind, email in accounts.items() if kind not in STORED}
     told_apart = set(accounts) - {"unknown"}
     for _ in range(RUNS):
-        forget_counts(superuser_url)
+        # Beyond the limit of mails every kind is refused alike, whatever the code does.
+        query(superuser_url, "DELETE FROM throttles")
         times = measure(unlimited.client(), attempt, accounts)
         told_apart &= {
             kind for kind in told_apart if mann_whitney(times[kind], times["unknown"]) < SIGNIFICANT
