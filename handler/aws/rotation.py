@@ -134,7 +134,8 @@ def lambda_handler(event: Mapping[str, Any], _context: Any) -> None:
         ConfigurationError: the event or a secret cannot be used; names no value.
         StorageUnavailable: the database is silent or refuses; the step may be tried again.
     """
-    logging.getLogger().setLevel(logging.INFO)
+    # Not the root: botocore would tell of each request.
+    logging.getLogger("handler").setLevel(logging.INFO)
     step, secret, version = (event.get(n) for n in ("Step", "SecretId", "ClientRequestToken"))
     work = _STEPS.get(str(step))
     if work is None or not secret or not version:

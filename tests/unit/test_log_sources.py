@@ -14,6 +14,8 @@ from awslambdaric import bootstrap
 from awslambdaric.lambda_runtime_log_utils import LogFormat
 
 from core.adapters.telemetry.logs import configure
+from core.errors import ConfigurationError
+from handler.aws.rotation import lambda_handler
 from tests.support.log_lines import logging_restored, parsed
 
 logger = logging.getLogger("core.test")
@@ -94,6 +96,17 @@ def test_lambda_logs_the_same_way(
         logging.Formatter.converter = converter
     assert messages(stream) == ["cold start"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_rotation_tells_of_its_steps_and_libraries_keep_silent(stream: io.StringIO) -> None:
+    """It logs by awslambdaric's handler; whatever else the process does is heard from warnings
+    on, as before."""
+    logging.basicConfig(level=logging.WARNING, stream=stream, force=True)
+    with pytest.raises(ConfigurationError):
+        lambda_handler({"Step": "dropSecret"}, None)
+    logging.getLogger("handler.aws.rotation").info("heard")
+    logging.getLogger("botocore.endpoint").info("hunter2")
+    assert stream.getvalue() == "INFO:handler.aws.rotation:heard\n"
 
 
 def test_migrations_and_warnings_log_the_same_way(stream: io.StringIO) -> None:
