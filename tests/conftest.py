@@ -13,6 +13,7 @@ from core.config import Settings
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from tests.support.clients import Client, LambdaClient
+from tests.support.databases import give_time
 from tests.support.environment import service_environment
 from tests.support.log_review import logs_are_reviewed, review_server, review_this_process
 from tests.support.mailbox import Mailbox
@@ -63,6 +64,7 @@ def owner_url(postgres: LocalPostgres) -> str:
 def database_url(postgres: LocalPostgres, owner_url: str) -> str:
     """The application's role on a migrated database."""
     upgrade(owner_url)
+    give_time(postgres, "user_api")
     return postgres.app_url
 
 

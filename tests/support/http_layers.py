@@ -25,7 +25,7 @@ SETTINGS = Settings.from_environ(
         "SECRET_KEY": DEVELOPMENT_SECRET_KEY,
         "MAIL_URL": "directory:///nowhere",
         "DATABASE_POOL_SIZE": "3",
-        "REQUEST_TIMEOUT": "0.5",
+        "REQUEST_TIMEOUT": "20",
     }
 )
 

@@ -30,7 +30,7 @@ class Held:
 
     def until(self, number: int) -> None:
         """Returns when so many wait for a lock in this database."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             self.watch.execute(_WAITING)
             if self.watch.fetchone() == (number,):
