@@ -45,7 +45,8 @@ touch "$venv/.unfinished"
 
 echo "user-api: installing $(grep -c '^[a-z].*==' "$lock") packages into $venv"
 pip() {
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq "$@" ||
+    # Python compiles what it imports, and most of what comes with a package nobody does.
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq --no-compile "$@" ||
         stop "pip could not install, its message is above; it needs a registry of Python packages"
 }
 # The lock is complete, so nothing is left to resolve.
