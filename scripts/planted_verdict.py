@@ -8,14 +8,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 HEADER = "# fails: "
-# Exceptions that a broken patch raises, and no test looks for.
-_DOES_NOT_LOAD = (
-    "ImportError",
-    "ModuleNotFoundError",
-    "SyntaxError",
-    "IndentationError",
-    "NameError",
-)
+# What a test says that has looked: pytest's assert, with or without a message, and pytest.fail or
+# pytest.raises. A patch that crashes the code raises anything else, and no test looked for it.
+_LOOKED = ("assert ", "AssertionError", "Failed: ")
 
 
 class UnusablePatch(Exception):
@@ -57,7 +52,7 @@ def selection(first_line: str) -> tuple[str, ...]:
 
 def judge(outcome: Outcome) -> Verdict:
     """Noticed only if a test failed by what it checks, and nothing else went wrong."""
-    broken = [text for text in outcome.failures if text.startswith(_DOES_NOT_LOAD)]
+    crashed = [text for text in outcome.failures if not text.startswith(_LOOKED)]
     late = [text for text in outcome.failures if text.startswith("Failed: Timeout")]
     if outcome.status == 0:
         return Verdict(False, "its test passes" if outcome.passed else "its test was skipped")
@@ -65,8 +60,8 @@ def judge(outcome: Outcome) -> Verdict:
         return Verdict(False, f"pytest ended with status {outcome.status}, so no test spoke")
     if outcome.errors:
         return Verdict(False, "a fixture or an import broke, which proves nothing")
-    if broken:
-        return Verdict(False, f"the code does not load: {broken[0]}")
+    if crashed:
+        return Verdict(False, f"no test looked for this, so the code may just crash: {crashed[0]}")
     if late:
         return Verdict(False, "its test ran out of time, which proves nothing")
     if not outcome.failures:

@@ -17,13 +17,21 @@ def test_a_failing_test_is_proof() -> None:
     assert (verdict.noticed, verdict.reason) == (True, "assert 200 == 401")
 
 
+@pytest.mark.parametrize("said", ["AssertionError: 3 do not wait", "Failed: DID NOT RAISE <X>"])
+def test_what_a_test_says_is_proof(said: str) -> None:
+    """By assert with a message, or by pytest's own functions."""
+    assert judge(Outcome(status=1, failures=(said,))).noticed
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
         (Outcome(status=0, passed=1), "its test passes"),
         (Outcome(status=0), "its test was skipped"),
         (Outcome(status=1, failures=("assert 0",), errors=1), "a fixture or an import broke"),
-        (Outcome(status=1, failures=("ImportError: no name",)), "the code does not load"),
+        (Outcome(status=1, failures=("ImportError: no name",)), "may just crash: ImportError"),
+        (Outcome(status=1, failures=("KeyError: 'x'",)), "may just crash: KeyError"),
+        (Outcome(status=1, failures=("assert 0", "TypeError: x")), "may just crash: TypeError"),
         (Outcome(status=1, failures=("Failed: Timeout (>120.0s)",)), "ran out of time"),
         (Outcome(status=1), "no failure"),
         (Outcome(status=2), "status 2"),
