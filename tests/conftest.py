@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -27,6 +28,30 @@ __all__ = ["logs_are_reviewed"]
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-tables",
+        action="store_true",
+        help="write the documents, snapshots and drawings that are compared otherwise",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """RECORDED_TESTS is a folder that gets what each run has selected (scripts/complete.py)."""
+    if folder := os.environ.get("RECORDED_TESTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        names = "".join(f"{item.nodeid}\n" for item in items)
+        Path(folder, f"{os.getpid()}-{time.time_ns()}").write_text(names, encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def write_tables(request: pytest.FixtureRequest) -> bool:
+    """Whether what is compared with a committed file shall be written into it first. An option:
+    a variable that a shell still holds would turn every comparison into a write."""
+    return bool(request.config.getoption("--write-tables"))
 
 
 @pytest.fixture(scope="session")

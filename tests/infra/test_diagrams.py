@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,11 +25,11 @@ def _texts(drawn: str) -> list[ET.Element]:
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_drawing_in_the_documents_is_the_one_of_the_templates(
-    name: str, assemblies: Assemblies
+    name: str, assemblies: Assemblies, write_tables: bool
 ) -> None:
-    """UPDATE_TABLES=1 draws it anew."""
+    """--write-tables draws it anew."""
     drawn = draw(name, assemblies[name])
-    if "UPDATE_TABLES" in os.environ:
+    if write_tables:
         path_of(name).parent.mkdir(parents=True, exist_ok=True)
         path_of(name).write_text(drawn, encoding="utf-8")
     assert path_of(name).read_text(encoding="utf-8") == drawn

@@ -1,12 +1,11 @@
 """Every template against its committed copy, so that a review sees what a change deploys.
 
-UPDATE_TABLES=1 writes them anew.
+--write-tables writes them anew.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,12 +28,12 @@ def canonical(template: Template) -> str:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_templates_are_as_committed(
-    environment: str, assemblies: Mapping[str, Mapping[str, Template]]
+    environment: str, assemblies: Mapping[str, Mapping[str, Template]], write_tables: bool
 ) -> None:
     """Nothing is deployed that no review has seen."""
     fresh = {f"{stack}.json": canonical(it) for stack, it in assemblies[environment].items()}
     folder = SNAPSHOTS / environment
-    if os.environ.get("UPDATE_TABLES") == "1":
+    if write_tables:
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.json"):
             old.unlink()
@@ -43,7 +42,7 @@ def test_templates_are_as_committed(
     committed = {path.name: path.read_text() for path in folder.glob("*.json")}
     assert sorted(committed) == sorted(fresh)
     changed = [name for name, text in fresh.items() if committed[name] != text]
-    assert changed == [], "UPDATE_TABLES=1 writes them anew; then read the difference"
+    assert changed == [], "--write-tables writes them anew; then read the difference"
 
 
 def test_masking_keeps_what_matters() -> None:

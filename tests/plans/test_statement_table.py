@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -45,9 +44,9 @@ def test_reading_oneself_is_one_statement(tour: Tour) -> None:
     assert (len(run.statements), run.control) == (1, 0)
 
 
-def test_the_committed_table_is_current(tour: Tour) -> None:
+def test_the_committed_table_is_current(tour: Tour, write_tables: bool) -> None:
     """A request that runs more statements than it did shows in a review."""
     table = rendered(tour.runs)
-    if os.environ.get("UPDATE_TABLES") == "1":
+    if write_tables:
         write_section(DOCUMENT, "statements", table)
     assert read_section(DOCUMENT, "statements") == table

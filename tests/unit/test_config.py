@@ -167,14 +167,14 @@ def documented() -> str:
     return "\n".join(rows)
 
 
-def test_the_documented_settings_are_the_table() -> None:
-    """UPDATE_TABLES=1 writes the document anew."""
+def test_the_documented_settings_are_the_table(write_tables: bool) -> None:
+    """--write-tables writes the document anew."""
     document = Path(__file__).resolve().parents[2] / "docs/settings.md"
     text = (
         "# Settings\n\nEnvironment variables, read once at the start. Durations are in seconds.\n"
         "Generated from `core/config`.\n\n"
         f"{documented()}\n"
     )
-    if "UPDATE_TABLES" in os.environ:
+    if write_tables:
         document.write_text(text)
     assert document.read_text() == text

@@ -23,9 +23,11 @@ def document() -> dict[str, Any]:
     return current()
 
 
-def test_the_committed_document_is_the_one_that_is_served(document: dict[str, Any]) -> None:
-    """UPDATE_TABLES=1 writes it anew."""
-    if "UPDATE_TABLES" in os.environ:
+def test_the_committed_document_is_the_one_that_is_served(
+    document: dict[str, Any], write_tables: bool
+) -> None:
+    """--write-tables writes it anew."""
+    if write_tables:
         COMMITTED.write_text(text(document))
     assert COMMITTED.read_text() == text(document)
 

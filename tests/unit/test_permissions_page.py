@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,7 +17,7 @@ needs every permission that the user or the role has
 ([0015](decisions/0015-who-administers-whom.md)). Generated from
 `core/domain/access.py` and the OpenAPI document; write it anew with
 
-    UPDATE_TABLES=1 .venv/bin/python -m pytest tests/unit/test_permissions_page.py
+    --write-tables .venv/bin/python -m pytest tests/unit/test_permissions_page.py
 
 """
 
@@ -45,9 +44,9 @@ def _path(operation: str) -> tuple[str, str]:
     return path, method
 
 
-def test_the_page_is_the_table() -> None:
-    """UPDATE_TABLES=1 writes it anew."""
+def test_the_page_is_the_table(write_tables: bool) -> None:
+    """--write-tables writes it anew."""
     text = INTRODUCTION + table()
-    if "UPDATE_TABLES" in os.environ:
+    if write_tables:
         PAGE.write_text(text)
     assert PAGE.read_text() == text
