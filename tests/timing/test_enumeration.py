@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +19,9 @@ from tests.support.server import ServerProcess
 from tests.support.statistics import mann_whitney
 from tests.support.storage import query
 
-SAMPLES = 500
+SAMPLES = int(os.environ.get("TIMING_SAMPLES", "250"))
 # Each waits for its time, which shows a difference in fewer.
-LOGINS = 250
+LOGINS = SAMPLES // 2
 RUNS = 3
 SIGNIFICANT = 0.001
 # Limits are tested elsewhere; here they would stop the measurement.

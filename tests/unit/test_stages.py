@@ -1,0 +1,124 @@
+"""`.ci/run` and `make nightly` tell whether a stage held, what it took, and what it left out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CI = ROOT / ".ci"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with the runner and no stages yet."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(CI / "runner.sh", tmp_path / ".ci")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True, timeout=30)
+    (tmp_path / ".git/info/exclude").write_text("*\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(checkout: Path) -> Run:
+    """Runs stages given as the lines of their functions, with a budget of 60 s each."""
+
+    def run(
+        name: str = "ci", *chosen: str, budget: int = 60, limit: int = 60, **stages: str
+    ) -> subprocess.CompletedProcess[str]:
+        functions = "\n".join(f"stage_{stage}() {{\n{lines}\n}}" for stage, lines in stages.items())
+        script = checkout / ".ci" / name
+        script.write_text(
+            f'set -euo pipefail\n{functions}\nsource .ci/runner.sh\nrun_stages {name} "$@"\n'
+        )
+        budgets = "".join(f"{name} {stage} {budget} {limit}\n" for stage in stages)
+        (checkout / ".ci/budgets").write_text(f"# x\npace 100\n{budgets}")
+        return subprocess.run(
+            ["bash", script, *chosen],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    return run
+
+
+def test_stages_run_in_order_and_are_timed(run: Run) -> None:
+    done = run(first="echo one", second="echo two")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"=== first\none\n=== second\ntwo\n=== skipped\n=== time", done.stdout)
+    assert re.search(r"^first +\d+ s of +60  ok$", done.stdout, re.MULTILINE)
+    assert "ci: everything held, in" in done.stdout
+
+
+def test_a_stage_that_fails_is_named_and_the_others_run(run: Run) -> None:
+    done = run(first="false; echo on", second="echo two")
+    assert done.returncode == 1
+    assert "\non\n" not in done.stdout
+    assert "\ntwo\n" in done.stdout
+    assert "FAILED with status 1" in done.stdout
+    assert done.stderr == "ci: failed: first\n"
+
+
+def test_a_stage_that_takes_too_long_is_ended(run: Run) -> None:
+    done = run(first="sleep 60", limit=1)
+    assert done.returncode == 1
+    assert "FAILED: took more than 1 s" in done.stdout
+
+
+def test_what_grew_is_told_and_is_no_failure(run: Run) -> None:
+    """By more than a quarter and ten seconds; here the budget is in the past."""
+    done = run(first="true", budget=-60)
+    assert done.returncode == 0
+    assert "ci: grew by more than a quarter: first\n" in done.stdout
+
+
+def test_what_was_skipped_is_repeated_at_the_end(run: Run) -> None:
+    done = run(first="echo 'skipped: first: no network'; echo SKIPPED [1] x", second="true")
+    assert "=== skipped\nskipped: first: no network\nSKIPPED [1] x\n=== time" in done.stdout
+
+
+def test_one_stage_can_be_chosen(run: Run) -> None:
+    done = run("ci", "second", first="echo one", second="echo two")
+    assert done.returncode == 0
+    assert "one" not in done.stdout
+    wrong = run("ci", "third", first="true", second="true")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "no stage third; there are: first second\n"
+
+
+def test_a_night_goes_on_where_it_stopped(run: Run, checkout: Path) -> None:
+    """What held for this commit is not repeated, until all has held."""
+    stages = {"first": "echo one", "second": "test -e ready"}
+    assert run("nightly", **stages).returncode == 1
+    (checkout / "ready").touch()
+    second = run("nightly", **stages)
+    assert second.returncode == 0
+    assert "first held before, for this commit" in second.stdout
+    assert "=== first" not in second.stdout
+    assert "=== first" in run("nightly", **stages).stdout
+
+
+@pytest.mark.parametrize("name", ["run", "nightly"])
+def test_every_stage_has_a_budget(name: str) -> None:
+    """And every budget a stage."""
+    functions = re.findall(r"^stage_(\w+)\(\)", (CI / name).read_text(), re.MULTILINE)
+    lines = re.findall(
+        rf"^{name.replace('run', 'ci')} (\w+) (\d+) (\d+)$",
+        (CI / "budgets").read_text(),
+        re.MULTILINE,
+    )
+    assert functions
+    assert sorted(functions) == sorted(stage for stage, _, _ in lines)
+    assert all(int(budget) < int(limit) for _, budget, limit in lines)
