@@ -36,7 +36,9 @@ def faults(answer: Answer) -> list[str]:
 
 
 def me(client: Client, email: str, password: str) -> dict[str, Any]:
-    token = log_in(client, email, password).json()["access_token"]
+    login = log_in(client, email, password)
+    assert login.status == 200, login.body
+    token = login.json()["access_token"]
     body: dict[str, Any] = client.request("GET", "/v1/users/me", token=token).json()
     return body
 
