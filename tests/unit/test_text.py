@@ -214,6 +214,9 @@ def test_what_is_accepted_reads_the_same_everywhere(rest: str) -> None:
 def test_a_long_picture_is_judged_at_once(piece: str) -> None:
     """Whatever it repeats: nothing is read twice."""
     url = f"https://example.com/{piece * (2000 // len(piece))}\\"
-    start = time.perf_counter()
-    assert refused(picture=url)
-    assert time.perf_counter() - start < 0.05
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        assert refused(picture=url)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.05
