@@ -284,6 +284,45 @@ def test_a_crowd_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work())
 
 
+def guarded(bulkhead: Bulkhead, kind: type[Any], touched: Counter[str], *names: str) -> Any:
+    """`kind` with methods that note whether the bulkhead's lock is held."""
+
+    def noting(name: str) -> Any:
+        def method(self: Any, *values: Any) -> Any:
+            touched["with the lock" if bulkhead._lock.locked() else f"without: {name}"] += 1
+            return getattr(kind, name)(self, *values)
+
+        return method
+
+    return type("Guarded", (kind,), {name: noting(name) for name in names})
+
+
+def test_what_loops_share_is_touched_with_the_lock_held() -> None:
+    """A race would seldom show: the lock is seen at each touch, on every way out."""
+
+    async def work() -> None:
+        all_reads = reads(at_once=1, wait=0.05)
+        bulkhead, touched = all_reads.bulkhead, Counter[str]()
+        looks = ("__getitem__", "__setitem__", "__delitem__")
+        bulkhead._held = guarded(bulkhead, Counter, touched, *looks, "total")()
+        bulkhead._remembered = guarded(bulkhead, dict, touched, *looks, "get", "pop")()
+        lines = ("append", "remove", "__contains__", "__iter__", "__len__")
+        bulkhead._waiting = guarded(bulkhead, list, touched, *lines)()
+        held = await all_reads.start(ANN)
+        await (await all_reads.start(BOB)).refusal()
+        waiting, given_up = await all_reads.start(CAT), await all_reads.start(DAN)
+        given_up.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await given_up.task
+        await held.end()
+        await waiting.end()
+        assert all_reads.begun == [ANN, CAT]
+        assert set(touched) == {"with the lock"}
+        assert touched["with the lock"] > 20
+
+    run(work())
+
+
 def test_many_at_once_on_several_loops_never_exceed_the_bound() -> None:
     """AWS Lambda's loops come and go; here four run at once, and some reads fail."""
     all_reads = reads(at_once=3, wait=10)
