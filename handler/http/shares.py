@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,11 +45,11 @@ class Share:
             self._free -= 1
         else:
             await self._turn(caller, ahead=ahead)
-        began = time.monotonic()
+        began = self.use.now()
         try:
             yield
         finally:
-            self.use.add(caller, time.monotonic() - began)
+            self.use.add(caller, self.use.now() - began)
             self._pass_on()
 
     async def _turn(self, caller: str, *, ahead: bool) -> None:

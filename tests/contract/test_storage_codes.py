@@ -156,6 +156,19 @@ def test_sign_ups_of_an_address_are_found_and_discarded(storage: PostgresStorage
         uow.commit()
 
 
+def test_of_sign_ups_in_one_millisecond_the_last_is_the_newest(storage: PostgresStorage) -> None:
+    """Their ids rise; in whatever order they were written."""
+    email = f"{IDS.new()}@example.com"
+    first, second, third = (pending(email) for _ in range(3))
+    with storage.write(CONTEXT) as uow:
+        for registration in (second, third, first):
+            uow.registrations.insert(registration)
+        assert uow.registrations.newest(email, now=START) == third
+        found = uow.registrations.with_password(email, third.password_hash, now=START)
+        assert found == third
+        uow.commit()
+
+
 def test_a_password_of_a_sign_up_is_known_until_it_ends(storage: PostgresStorage) -> None:
     """Whatever becomes of the sign-up; another one with the same password puts the end off."""
     digest, other = IDS.new().bytes, IDS.new().bytes

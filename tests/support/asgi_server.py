@@ -13,6 +13,9 @@ import uvicorn
 
 from handler.http.protocol import BoundedHttpProtocol
 
+SECONDS = 20.0
+"""Longer than a busy machine needs for anything here."""
+
 
 @contextmanager
 def serving(
@@ -34,23 +37,23 @@ def serving(
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while not server.started:
         assert thread.is_alive(), "uvicorn did not start"
-        assert time.monotonic() < deadline, "uvicorn did not start within 10 s"
+        assert time.monotonic() < deadline, f"uvicorn did not start within {SECONDS:g} s"
         time.sleep(0.01)
     try:
         yield int(listener.getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(SECONDS)
         listener.close()
-        assert not thread.is_alive(), "uvicorn did not stop within 10 s"
+        assert not thread.is_alive(), f"uvicorn did not stop within {SECONDS:g} s"
 
 
 def connect(port: int) -> socket.socket:
-    """A connection whose every wait ends after 5 s."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    """A connection whose every wait ends after SECONDS, with TimeoutError."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

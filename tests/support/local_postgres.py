@@ -48,7 +48,7 @@ def refusal(data_dir: Path, **environ: str) -> str:
 
 
 def ask(url: str, sql: str) -> list[tuple[object, ...]]:
-    connection = psycopg2.connect(url, connect_timeout=5)
+    connection = psycopg2.connect(url, connect_timeout=30)
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql)

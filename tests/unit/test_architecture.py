@@ -37,6 +37,7 @@ def test_decisions_are_listed() -> None:
     """The index and the folder agree."""
     folder = ROOT / "docs/decisions"
     files = {path.name for path in folder.glob("[0-9]*.md")}
+    assert len(files) > 20
     assert set(re.findall(r"\]\((\d[\w-]+\.md)\)", (folder / "README.md").read_text())) == files
 
 
@@ -48,4 +49,5 @@ def test_the_security_page_names_tests_that_exist() -> None:
     assert len(named) > 20
     assert [name for name in named if f"def {name}(" not in sources] == []
     files = re.findall(r"`(tests/[\w/.]+)`", page)
+    assert files
     assert [name for name in files if not (ROOT / name).exists()] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -60,11 +61,18 @@ def test_a_leaf_is_the_row_behind_a_zero_byte() -> None:
         )
 
 
-@given(st.text(), st.text())
+# What is escaped, and what escapes are made of: texts that could be taken for each other.
+TEXTS = st.text('"\\\n\x00\x1fnu0f1{},:é', max_size=6)
+
+
+@given(TEXTS | st.text(st.characters(codec="utf-8")), TEXTS)
 def test_different_texts_have_different_forms(one: str, other: str) -> None:
-    """Nothing that is escaped collides with anything else."""
-    try:
-        forms = canonical_json({"a": one}), canonical_json({"a": other})
-    except UnicodeEncodeError:
-        return
+    """Nothing that is escaped collides with anything else, and each form reads as its text."""
+    forms = [canonical_json({"a": text}) for text in (one, other)]
     assert (forms[0] == forms[1]) is (one == other)
+    assert [json.loads(form) for form in forms] == [{"a": one}, {"a": other}]
+
+
+def test_a_lone_surrogate_has_no_form() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        canonical_json({"a": "\ud800"})

@@ -53,6 +53,16 @@ async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await writer.drain()
 
 
+async def told_of_the_end(line: Line) -> None:
+    """Returns when the server's end of the connection has come."""
+    loop, come = asyncio.get_running_loop(), asyncio.Event()
+    assert line._socket is not None
+    loop.add_reader(line._socket, come.set)
+    async with asyncio.timeout(30):
+        await come.wait()
+    loop.remove_reader(line._socket)
+
+
 @pytest.mark.parametrize(("answer", "opened"), [(keep, 1), (once, 3)])
 def test_a_connection_is_kept_as_long_as_the_server_keeps_it(answer: Serve, opened: int) -> None:
     async def asking() -> None:
@@ -61,7 +71,8 @@ def test_a_connection_is_kept_as_long_as_the_server_keeps_it(answer: Serve, open
             for _ in range(3):
                 found = await line.ask(ASKED)
                 assert (found.status, found.body) == (200, b"ok")
-                await asyncio.sleep(0.01)
+                if answer is once:
+                    await told_of_the_end(line)
             line.close()
             assert len(connections) == opened
 
@@ -71,18 +82,21 @@ def test_a_connection_is_kept_as_long_as_the_server_keeps_it(answer: Serve, open
 def test_an_answer_before_the_end_of_the_body_counts() -> None:
     """And the rest of the body goes nowhere: the next request needs another connection."""
 
-    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(OK)
-        await asyncio.sleep(0.2)
-
     async def asking() -> None:
+        over = asyncio.Event()
+
+        async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+            await over.wait()
+
         async with serving(early) as (port, connections):
             line = Line(port)
             for _ in range(2):
                 large = request("POST", "/", address="10.0.0.1", body=b" " * 16_000_000)
                 assert (await line.ask(large)).status == 200
             line.close()
+            over.set()
             assert len(connections) == 2
 
     asyncio.run(asking())

@@ -122,10 +122,13 @@ def test_text_that_cannot_be_stored_is_refused_at_its_place(body: bytes, pointer
 )
 def test_the_costliest_bodies_take_a_fraction_of_a_second(body: bytes) -> None:
     """Linear time: a quadratic reader would need minutes for some of these."""
-    started = time.process_time()
-    with contextlib.suppress(HttpProblem):
-        parse_json(body)
-    assert time.process_time() - started < 1
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        with contextlib.suppress(HttpProblem):
+            parse_json(body)
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 1
 
 
 def test_a_body_shows_nothing_of_itself_in_logs() -> None:

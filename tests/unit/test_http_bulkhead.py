@@ -20,6 +20,8 @@ from handler.http.bulkhead import REMEMBERED_SECONDS, Bulkhead
 from tests.support.redis_places import Stopwatch
 
 ANN, BOB, CAT, DAN = (uuid4() for _ in range(4))
+SECONDS = 30.0
+"""Longer than a busy machine needs for anything here."""
 
 
 @dataclass
@@ -90,19 +92,19 @@ class Read:
 
     async def refusal(self) -> DomainError:
         with pytest.raises(DomainError) as refused:
-            await asyncio.wait_for(self.task, 5)
+            await asyncio.wait_for(self.task, SECONDS)
         error: DomainError = refused.value
         return error
 
 
-def reads(*, at_once: int = 2, wait: float = 5) -> Reads:
+def reads(*, at_once: int = 2, wait: float = SECONDS) -> Reads:
     metrics, clock = Counted(), Stopwatch()
     bulkhead = Bulkhead(at_once=at_once, wait=wait, metrics=metrics, seconds=clock)
     return Reads(bulkhead, metrics, clock)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+    asyncio.run(asyncio.wait_for(work, 2 * SECONDS))
 
 
 def test_so_many_are_at_work_and_the_next_begins_when_one_ends() -> None:
@@ -246,7 +248,8 @@ def test_a_turn_comes_back_when_its_request_is_given_up() -> None:
         with suppress(asyncio.CancelledError):
             await waiting.task
         await held.task
-        await asyncio.sleep(0.01)
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert all_reads.begun == [ANN, CAT]
         last.task.cancel()
         with suppress(asyncio.CancelledError):
@@ -284,9 +287,49 @@ def test_a_crowd_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work())
 
 
+def guarded(bulkhead: Bulkhead, kind: type[Any], touched: Counter[str], *names: str) -> Any:
+    """`kind` with methods that note whether the bulkhead's lock is held."""
+
+    def noting(name: str) -> Any:
+        def method(self: Any, *values: Any) -> Any:
+            touched["with the lock" if bulkhead._lock.locked() else f"without: {name}"] += 1
+            return getattr(kind, name)(self, *values)
+
+        return method
+
+    return type("Guarded", (kind,), {name: noting(name) for name in names})
+
+
+def test_what_loops_share_is_touched_with_the_lock_held() -> None:
+    """A race would seldom show: the lock is seen at each touch, on every way out."""
+
+    async def work() -> None:
+        all_reads = reads(at_once=1, wait=0.05)
+        bulkhead, touched = all_reads.bulkhead, Counter[str]()
+        looks = ("__getitem__", "__setitem__", "__delitem__")
+        bulkhead._held = guarded(bulkhead, Counter, touched, *looks, "total")()
+        bulkhead._remembered = guarded(bulkhead, dict, touched, *looks, "get", "pop")()
+        lines = ("append", "remove", "__contains__", "__iter__", "__len__")
+        bulkhead._waiting = guarded(bulkhead, list, touched, *lines)()
+        held = await all_reads.start(ANN)
+        await (await all_reads.start(BOB)).refusal()
+        bulkhead._wait = SECONDS
+        waiting, given_up = await all_reads.start(CAT), await all_reads.start(DAN)
+        given_up.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await given_up.task
+        await held.end()
+        await waiting.end()
+        assert all_reads.begun == [ANN, CAT]
+        assert set(touched) == {"with the lock"}
+        assert touched["with the lock"] > 20
+
+    run(work())
+
+
 def test_many_at_once_on_several_loops_never_exceed_the_bound() -> None:
     """AWS Lambda's loops come and go; here four run at once, and some reads fail."""
-    all_reads = reads(at_once=3, wait=10)
+    all_reads = reads(at_once=3)
     lock, highest, failed = threading.Lock(), [0], list[BaseException]()
     at_work: Counter[UUID] = Counter()
 
@@ -319,7 +362,7 @@ def test_many_at_once_on_several_loops_never_exceed_the_bound() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(2 * SECONDS)
     assert not failed
     assert 1 <= highest[0] <= 3
     assert all_reads.metrics.at_work == 0

@@ -114,5 +114,5 @@ def test_each_request_has_a_log_line_and_counts(caplog: pytest.LogCaptureFixture
     ]
     lines = [record.__dict__ for record in caplog.records]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == seen.finished
-    assert all(0 <= line["duration_ms"] < 500 for line in lines)
+    assert all(0 <= line["duration_ms"] < 30_000 for line in lines)
     assert not any("ada@" in record.getMessage() for record in caplog.records)

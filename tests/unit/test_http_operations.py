@@ -30,6 +30,7 @@ def test_the_document_is_whole(document: dict[str, Any]) -> None:
     """OpenAPI 3.1; each operation has a name, a summary, and its refusals as problems."""
     assert document["openapi"].startswith("3.1")
     names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) > 30
     assert len(set(names)) == len(names)
     for _, path, operation in operations(document):
         assert operation["summary"]
@@ -39,6 +40,7 @@ def test_the_document_is_whole(document: dict[str, Any]) -> None:
                 assert list(response["content"]) == ["application/problem+json"], (path, status)
     text = orjson.dumps(document).decode()
     references = set(re.findall(r'"\$ref":"#/components/([^"]+)"', text))
+    assert len(references) > 30
     for reference in references:
         kind, _, name = reference.partition("/")
         assert name in document["components"][kind]
@@ -73,7 +75,9 @@ def test_the_docs_need_no_other_server(app: Application) -> None:
     text = page.body.decode()
     assert "http" not in text.replace("http-equiv", "")
     assert "<script>" not in text
-    for path in re.findall(r'(?:src|href)="(/docs/[^"]+)"', text):
+    paths = re.findall(r'(?:src|href)="(/docs/[^"]+)"', text)
+    assert {path.rpartition(".")[2] for path in paths} >= {"js", "css"}
+    for path in paths:
         asset = answer(app, "GET", path)
         assert asset.status == 200, path
         assert asset.body
@@ -143,6 +147,7 @@ def test_metrics_name_routes_by_their_templates(app: Application, core: Core) ->
 def test_keys_and_metadata_are_public(app: Application, core: Core) -> None:
     keys = answer(app, "GET", "/.well-known/jwks.json")
     assert keys.header("cache-control") == "public, max-age=300"
+    assert keys.json()["keys"]
     assert all("d" not in key and key["kty"] == "EC" for key in keys.json()["keys"])
     metadata = answer(app, "GET", "/.well-known/oauth-authorization-server").json()
     assert metadata["issuer"] == core.settings.public_url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import psycopg2
@@ -69,7 +70,9 @@ def test_what_needs_a_token_is_refused_without_one(
 
 
 def test_all_but_authentication_and_operations_needs_a_token(document: dict[str, Any]) -> None:
-    for _, path, operation in operations(document):
+    listed = list(operations(document))
+    assert len(listed) > 30
+    for _, path, operation in listed:
         open_to_all = not path.startswith("/v1/") or path.startswith("/v1/auth/")
         needs_token = not open_to_all or path.startswith("/v1/auth/logout")
         assert bool(operation.get("security")) == needs_token, path
@@ -103,6 +106,7 @@ def test_bodies_with_faults_are_told_each_fault_and_nothing_of_themselves(
     app: Application, document: dict[str, Any]
 ) -> None:
     """Unknown fields are faults; what was sent is not repeated."""
+    asked = []
     for method, path, operation in operations(document):
         if "requestBody" not in operation or operation.get("security"):
             continue
@@ -112,6 +116,20 @@ def test_bodies_with_faults_are_told_each_fault_and_nothing_of_themselves(
         pointers = [error["pointer"] for error in reply.json()["errors"]]
         assert "/x~1~0" in pointers
         assert secret not in reply.body.decode()
+        asked.append(path)
+    assert {"/v1/auth/register", "/v1/auth/login", "/v1/auth/password/reset"} <= set(asked)
+
+
+def test_an_address_has_at_most_254_characters(app: Application) -> None:
+    """The schema allows more, as it counts what is typed."""
+    domain = ".".join(secrets.token_hex(30) for _ in range(3))
+    longest = f"{'a' * 64}@{domain}.{'c' * 6}"
+    fits, refused = (
+        answer_json(app, "POST", "/v1/auth/register", {"email": email, "password": PASSWORD})
+        for email in (longest, longest + "c")
+    )
+    assert (fits.status, refused.status) == (202, 422)
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/email"]
 
 
 def test_the_list_of_faults_is_bounded(app: Application) -> None:

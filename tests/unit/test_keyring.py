@@ -194,7 +194,7 @@ class SlowRows(KeyRows):
 
     def __call__(self) -> Sequence[SigningKey]:
         self.asked.set()
-        assert self.answer.wait(10)
+        assert self.answer.wait(30)
         return super().__call__()
 
 
@@ -209,10 +209,10 @@ def test_a_start_under_load_reads_once(service: Issuer) -> None:
     ]
     for thread in threads:
         thread.start()
-    assert rows.asked.wait(10)
+    assert rows.asked.wait(30)
     rows.answer.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert answers == [True] * 50
     assert rows.reads == 1
 
@@ -228,10 +228,10 @@ def test_nobody_waits_for_a_refresh_that_another_thread_does(service: Issuer) ->
     service.clock.advance(seconds=60)
     reader = threading.Thread(target=lambda: slow.tokens.verify(token))
     reader.start()
-    assert rows.asked.wait(10)
+    assert rows.asked.wait(30)
     for _ in range(20):
         assert slow.accepts(token)
     assert reader.is_alive()
     rows.answer.set()
-    reader.join(10)
+    reader.join(30)
     assert rows.reads == 2

@@ -18,7 +18,7 @@ class Asked:
     def value(self) -> int:
         """What is computed."""
         if self.meet is not None:
-            self.meet.wait(10)
+            self.meet.wait(30)
         self.computed += 1
         return 42
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import operator
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -162,8 +163,12 @@ def test_no_text_breaks_out_of_its_line(lines: Lines, stream: io.StringIO, text:
     assert line["path"] == shown
 
 
+# A short one again and again: to choose so many characters one by one takes seconds.
+LONG_TEXTS = st.builds(operator.mul, st.text(min_size=20, max_size=60), st.integers(250, 500))
+
+
 @given(
-    message=st.text(max_size=300) | st.text(min_size=5000, max_size=9000),
+    message=st.text(max_size=300) | LONG_TEXTS,
     fields=st.dictionaries(
         st.sampled_from(["path", "user_id", "status", "duration_ms", "trace_id", "method"]),
         st.text(max_size=400) | st.integers() | st.floats() | st.none() | st.booleans(),

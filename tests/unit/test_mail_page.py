@@ -20,10 +20,10 @@ from core.adapters.mail.directory import DirectoryMailer
 from core.errors import PermissionDenied
 from core.ports.messaging import Mail, MailTemplate
 from handler.http.client_address import UNKNOWN_ADDRESS
-from handler.http.protocol import BoundedHttpProtocol
 from handler.local.mail_page import LONGEST_LIST, router
 from tests.support.asgi_server import serving
 from tests.support.http_probe import answer
+from tests.support.raw_http import PatientProtocol
 
 PATHS = ["/dev/mail", "/dev/mail.css", "/dev/mail.json"]
 LINK = "http://localhost:3000/account/verify#token=v1.AbC-_9"
@@ -49,8 +49,8 @@ def app(folder: Path) -> FastAPI:
 @pytest.fixture
 def page(app: FastAPI) -> Iterator[httpx.Client]:
     with (
-        serving(app, BoundedHttpProtocol) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        serving(app, PatientProtocol) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
     ):
         yield client
 

@@ -46,7 +46,9 @@ def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     """Examples too, which validators do not follow."""
-    for reference in _references(document):
+    references = _references(document)
+    assert len(references) > 100
+    for reference in references:
         found: Any = document
         for step in reference.removeprefix("#/").split("/"):
             found = found[step]

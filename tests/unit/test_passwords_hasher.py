@@ -6,7 +6,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from statistics import median
 from typing import Any
 
 import pytest
@@ -20,6 +19,8 @@ from core.ports.security import HashJob
 from tests.support.hashers import Waiting
 
 PASSWORD = "correct horse battery staple"
+PATIENCE = 30.0
+"""Longer than a busy machine lets anything here wait."""
 
 
 def hasher(
@@ -27,7 +28,7 @@ def hasher(
     memory_kib: int = 64,
     iterations: int = 1,
     concurrency: int = 2,
-    queue_timeout: float = 5,
+    queue_timeout: float = PATIENCE,
     metrics: PrometheusMetrics | None = None,
 ) -> Waiting:
     return Waiting(
@@ -51,8 +52,16 @@ def told(metrics: PrometheusMetrics) -> tuple[int, int]:
     )
 
 
+def comes_to(metrics: PrometheusMetrics, hashes: int) -> None:
+    """A hash is counted a moment after its waiter has the result; and no other is."""
+    ends = time.monotonic() + PATIENCE
+    while told(metrics) != (hashes, 0):
+        assert time.monotonic() < ends, told(metrics)
+        time.sleep(0.01)
+
+
 def work(low: Waiting, stored: str | None) -> float:
-    """Seconds of this process's processor time, which others do not lengthen much."""
+    """Seconds of this process's processor time; of several the least is disturbed least."""
     began = time.process_time()
     low.verify(stored, PASSWORD)
     return time.process_time() - began
@@ -144,8 +153,8 @@ def test_every_refusal_costs_the_same() -> None:
     kinds = [None, low.hash("another password of mine"), "damaged", "$argon2id$v=19$m=8$t$h"]
     low.verify(None, PASSWORD)
     samples = [[work(low, stored) for stored in kinds] for _ in range(15)]
-    typical = [median(column) for column in zip(*samples, strict=True)]
-    assert max(typical) < 1.5 * min(typical)
+    least = [min(column) for column in zip(*samples, strict=True)]
+    assert max(least) < 1.5 * min(least)
 
 
 def test_the_first_unknown_user_pays_no_more() -> None:
@@ -156,7 +165,7 @@ def test_the_first_unknown_user_pays_no_more() -> None:
         low = hasher(memory_kib=16384, iterations=4)
         firsts.append(work(low, None))
         laters.append(work(low, None))
-    assert median(firsts) < 1.5 * median(laters)
+    assert min(firsts) < 1.5 * min(laters)
 
 
 def test_a_hash_with_other_parameters_asks_to_be_renewed() -> None:
@@ -200,41 +209,49 @@ class Slot:
         self._stop = threading.Event()
         self._started = threading.Event()
         self._work = busy.hasher.submit(HashJob(self._hold), caller="a slot")
-        assert self._started.wait(5)
+        assert self._started.wait(PATIENCE)
 
     def _hold(self) -> bool:
         self._started.set()
-        return self._stop.wait(20)
+        return self._stop.wait(4 * PATIENCE)
 
     def stop(self) -> None:
         self._stop.set()
-        assert self._work.result(20)
+        assert self._work.result(PATIENCE)
 
 
 def test_hashes_beyond_the_bound_are_turned_away_in_time() -> None:
     """A flood of logins is answered by 503 with Retry-After, and memory stays bounded."""
-    busy = hasher(concurrency=2, queue_timeout=0.2)
+    metrics = PrometheusMetrics(version="1.2.3")
+    busy = hasher(concurrency=2, queue_timeout=0.2, metrics=metrics)
     slots = [Slot(busy), Slot(busy)]
-    began = time.perf_counter()
+    began = time.monotonic()
     with pytest.raises(Overloaded) as refusal:
         busy.verify(None, PASSWORD)
     with pytest.raises(Overloaded):
         busy.hash(PASSWORD)
-    assert 0.4 <= time.perf_counter() - began < 2
+    # Each waits its time out, and the slots are held for much longer.
+    assert 0.4 <= time.monotonic() - began < PATIENCE
     assert refusal.value.retry_after == 1
     for slot in slots:
         slot.stop()
-    assert busy.verify(busy.hash(PASSWORD), PASSWORD).matches
+    # And then it computes again, though how soon is up to the machine.
+    assert busy.hasher.submit(busy.hasher.hash(PASSWORD), caller="a").result(PATIENCE)
+    comes_to(metrics, len(slots) + 1)
 
 
 def test_a_turn_that_comes_free_is_taken() -> None:
     """Who waits less than the queue's deadline is served."""
-    busy = hasher(concurrency=1, queue_timeout=10)
+    metrics = PrometheusMetrics(version="1.2.3")
+    busy = hasher(concurrency=1, metrics=metrics)
     slot = Slot(busy)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: busy.hash(PASSWORD))
+        while told(metrics) != (0, 2):
+            assert not waiting.done()
+            time.sleep(0.01)
         slot.stop()
-        assert busy.verify(waiting.result(10), PASSWORD).matches
+        assert busy.verify(waiting.result(PATIENCE), PASSWORD).matches
 
 
 def test_every_hash_is_counted_and_no_other() -> None:
@@ -245,7 +262,7 @@ def test_every_hash_is_counted_and_no_other() -> None:
     for target in (stored, None, "damaged"):
         counted.verify(target, PASSWORD)
     counted.verify(stored, "wrong")
-    assert told(metrics) == (5, 0)
+    comes_to(metrics, 5)
 
 
 def test_those_that_wait_are_seen_and_those_turned_away_are_not_counted() -> None:
@@ -258,12 +275,12 @@ def test_those_that_wait_are_seen_and_those_turned_away_are_not_counted() -> Non
         busy.hash(PASSWORD)
     assert told(metrics) == (0, 1)
     slot.stop()
-    assert told(metrics) == (1, 0)
+    comes_to(metrics, 1)
 
 
 def test_failures_give_their_turn_back() -> None:
     """A thousand damaged hashes do not use up the places."""
-    busy = hasher(concurrency=1, queue_timeout=0.5)
+    busy = hasher(concurrency=1)
     for _ in range(20):
         busy.verify("damaged", PASSWORD)
     assert busy.hash(PASSWORD)

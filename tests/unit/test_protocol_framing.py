@@ -8,13 +8,13 @@ from typing import Literal, cast
 import pytest
 
 from tests.support.asgi_server import exchange, serving
-from tests.support.raw_http import END, QuickProtocol, answers, app, refused
+from tests.support.raw_http import END, PatientProtocol, answers, app, refused
 
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     loop = cast(Literal["uvloop", "asyncio"], request.param)
-    with serving(app, QuickProtocol, loop) as number:
+    with serving(app, PatientProtocol, loop) as number:
         yield number
 
 

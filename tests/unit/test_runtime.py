@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
+from types import SimpleNamespace
 from uuid import RFC_4122, UUID
 
+import pytest
+
+import core.adapters.runtime
 from core.adapters.runtime import SystemClock, UuidV7Ids
 from tests.support.clock import FixedClock
 
@@ -69,6 +74,19 @@ def test_ids_cannot_be_guessed_from_their_neighbours() -> None:
     assert sum(step > 2**24 for step in steps) > 150
     starts = {UuidV7Ids(FixedClock(MOMENT)).new().int & (1 << 62) - 1 for _ in range(50)}
     assert len(starts) == 50
+
+
+def test_each_step_is_taken_with_the_lock_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it two threads would seldom meet, and then share an id."""
+    ids, held = UuidV7Ids(FixedClock(MOMENT)), list[bool]()
+
+    def watched(bits: int) -> int:
+        held.append(ids._lock.locked())
+        return secrets.randbits(bits)
+
+    monkeypatch.setattr(core.adapters.runtime, "secrets", SimpleNamespace(randbits=watched))
+    assert ids.new() < ids.new()
+    assert held == [True, True]
 
 
 def test_threads_never_share_an_id() -> None:

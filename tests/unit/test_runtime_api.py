@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,22 +23,25 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RuntimeApi]:
 def test_a_function_answers_in_one_process(function: RuntimeApi) -> None:
     """Events reach the handler as JSON, with a context, and each gets its own answer."""
     event = {"text": "\u00e9\u20ac\U0001f600", "deep": [{"a": None}, 1.5, True]}
-    first, second = function.invoke(event, seconds=8), function.invoke({})
+    first, second = function.invoke(event, seconds=60), function.invoke({})
     assert (first["event"], second["event"]) == (event, {})
     assert first["pid"] == second["pid"] == function.process.pid
     assert first["request_id"] != second["request_id"]
-    assert 6000 < first["remaining"] <= 8000
+    assert 30_000 < first["remaining"] <= 60_000
     assert first["setting"] == "set"
 
 
 def test_a_warm_call_is_quick(function: RuntimeApi) -> None:
-    """No delayed acknowledgement (40 ms) hides in the emulator's own answers."""
-    times = []
-    for _ in range(15):
+    """No delayed acknowledgement (40 ms) hides in the emulator's own answers: it would be in each,
+    but for the first ones, and a busy machine is quick now and then."""
+    for _ in range(10):
+        function.invoke({})
+    for _ in range(200):
         start = time.perf_counter()
         function.invoke({})
-        times.append(time.perf_counter() - start)
-    assert statistics.median(times) < 0.03
+        if time.perf_counter() - start < 0.03:
+            return
+    raise AssertionError("no call took less than 30 ms")
 
 
 def test_an_exception_is_told_and_survived(function: RuntimeApi) -> None:
@@ -69,7 +71,7 @@ def test_a_function_that_hangs_is_ended(tmp_path: Path) -> None:
         start = time.monotonic()
         with pytest.raises(InvocationFailed, match=r"no answer within 0\.5 s"):
             runtime.invoke({"sleep": 60}, seconds=0.5)
-        assert time.monotonic() - start < 5
+        assert 0.5 <= time.monotonic() - start < 30
 
 
 def test_a_function_that_dies_is_noticed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,10 @@ from core.adapters.crypto.codes import HmacCodeSecrets
 from core.adapters.crypto.derive import KeyUse, derive_key
 from core.adapters.crypto.pseudonyms import HmacPseudonyms
 from core.adapters.crypto.seal import AesGcmSealer
+from core.domain.addresses import EmailAddress
 from core.domain.codes import CodePurpose
+from core.services.sign_up_passwords import SignUpPasswords
+from core.services.suppressions import Suppressions
 
 KEY = bytes(range(32))
 CODE_ID = UUID("01890000-0000-7000-8000-000000000001")
@@ -179,6 +183,22 @@ PARTS = st.lists(st.text(alphabet="ab\0:\ud800é", max_size=4), max_size=4).map(
 def test_only_equal_parts_have_equal_pseudonyms(one: tuple[str, ...], two: tuple[str, ...]) -> None:
     """("ab", "c") and ("a", "bc") are two (Oathkeeper CVE-2026-33496); odd text is no crash."""
     assert (NAMES.of(*one) == NAMES.of(*two)) is (one == two)
+
+
+def test_pseudonyms_that_are_kept_stay_what_they_are() -> None:
+    """Another name for a use, or another way to make them, would mail the addresses again that have
+    refused our mail, and know no sign-up again."""
+    names = HmacPseudonyms(derive_key(KEY, KeyUse.PSEUDONYMS))
+    ada, unused = EmailAddress.parse("Ada@Example.com"), cast(Any, None)
+    suppressions = Suppressions(storage=unused, pseudonyms=names, clock=unused)
+    sign_ups = SignUpPasswords(pseudonyms=names)
+    assert suppressions._key(ada).hex() == (
+        "b14c6dfe4a725d5c765400ed86c8a164394bb26f05add8b791891ba68c451031"
+    )
+    assert sign_ups.salt(ada.normalised).hex() == "86ade6ea69129c3f0fe9a82d56845fcb"
+    assert sign_ups.digest(ada.normalised, "$argon2id$").hex() == (
+        "a528625317401695f36bd261032b9a9aef083e617fcb749bb905070fb88ed77e"
+    )
 
 
 def test_pseudonyms_need_the_key() -> None:

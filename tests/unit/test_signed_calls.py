@@ -20,7 +20,7 @@ class Meeting:
         self._barrier = threading.Barrier(10)
 
     def principal(self, claims: object) -> Any:
-        self._barrier.wait(10)
+        self._barrier.wait(30)
         return SimpleNamespace(user=SimpleNamespace(id=claims), session_id=claims)
 
 

@@ -125,7 +125,7 @@ def test_the_demo_refuses_what_is_no_url(url: str) -> None:
     assert "no http or https URL" in done.stderr
 
 
-def client(url: str, *, deadline: float = 5.0) -> HttpClient:
+def client(url: str, *, deadline: float = 30.0) -> HttpClient:
     return HttpClient(url=url, tell=lambda _: None, deadline=deadline)
 
 
@@ -134,7 +134,7 @@ def test_a_request_ends_at_its_deadline_though_bytes_keep_coming() -> None:
         began = time.monotonic()
         with pytest.raises(StoryFailed, match="does not answer GET /health: no whole answer"):
             client(url, deadline=0.5).fetch("GET", "/health")
-        assert time.monotonic() - began < 3
+        assert 0.5 <= time.monotonic() - began < 20
 
 
 def test_an_answer_that_is_no_json_is_told() -> None:

@@ -8,7 +8,7 @@ import unicodedata
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import find, given
 from hypothesis import strategies as st
 
 from core.domain.access import check_role
@@ -101,7 +101,16 @@ def test_names_of_all_scripts_are_names(name: str) -> None:
     assert not refused(display_name=name)
 
 
-@given(st.text(max_size=20))
+SEEN_OR_NOT = st.text(max_size=20) | st.text("a-\u0645" + "".join(CONTROLS + INVISIBLE), max_size=4)
+
+
+def test_texts_that_show_something_and_others_are_made() -> None:
+    """Or nothing would be said of them below."""
+    for outcome in (True, False):
+        find(SEEN_OR_NOT, lambda text: refused(display_name=text) is outcome)  # noqa: B023
+
+
+@given(SEEN_OR_NOT)
 def test_what_is_accepted_shows_a_character(text: str) -> None:
     """Of any text: no control, and a character that is no space, mark or format."""
     if refused(display_name=text):
@@ -196,7 +205,22 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES, max_size=15).map("".join))
+ANY_REST = st.lists(PIECES, max_size=15).map("".join)
+# Good before the pieces, and after a few of them still.
+LIKELY = st.builds(
+    "{}{}".format,
+    st.sampled_from([url.removeprefix("https://") for url in URLS[:-1]]),
+    st.lists(PIECES, max_size=3).map("".join),
+)
+
+
+def test_likely_urls_are_accepted_and_refused() -> None:
+    """Or nothing would be said of them below."""
+    for outcome in (True, False):
+        find(LIKELY, lambda rest: refused(picture=f"https://{rest}") is outcome)  # noqa: B023
+
+
+@given(ANY_REST | LIKELY)
 def test_what_is_accepted_reads_the_same_everywhere(rest: str) -> None:
     """Of anything behind `https://`: one host, no user, and no character of markup."""
     url = f"https://{rest}"
@@ -214,6 +238,9 @@ def test_what_is_accepted_reads_the_same_everywhere(rest: str) -> None:
 def test_a_long_picture_is_judged_at_once(piece: str) -> None:
     """Whatever it repeats: nothing is read twice."""
     url = f"https://example.com/{piece * (2000 // len(piece))}\\"
-    start = time.perf_counter()
-    assert refused(picture=url)
-    assert time.perf_counter() - start < 0.05
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        assert refused(picture=url)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.05

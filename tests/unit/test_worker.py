@@ -31,19 +31,27 @@ def settings_without_database(folder: Path) -> Settings:
 
 
 def test_an_outage_of_the_database_ends_no_worker_and_fills_no_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = build_core(settings_without_database(tmp_path))
-    stop = threading.Event()
+    stop, turns = threading.Event(), threading.Semaphore(0)
     worker = Worker(core)
+    real_turn = worker._turn
+
+    def turn(stop: threading.Event) -> int | None:
+        turns.release()
+        return real_turn(stop)
+
+    monkeypatch.setattr(worker, "_turn", turn)
     thread = threading.Thread(target=worker.run, args=[stop])
     with caplog.at_level(logging.WARNING, logger="handler.worker"):
         thread.start()
-        time.sleep(1)
+        for _ in range(4):
+            assert turns.acquire(timeout=30)
         assert thread.is_alive()
         assert worker.alive
         stop.set()
-        thread.join(10)
+        thread.join(30)
     core.close()
     assert not thread.is_alive()
     mine = [each for each in caplog.records if each.name == "handler.worker"]
@@ -89,11 +97,11 @@ def test_mails_at_hand_when_the_database_goes_are_sent_when_it_is_back(
     stop = threading.Event()
     thread = threading.Thread(target=Worker(core).run, args=[stop])
     thread.start()
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 30
     while len(list(tmp_path.glob("*.eml"))) < 5 and time.monotonic() < ends:
         time.sleep(0.05)
     stop.set()
-    thread.join(10)
+    thread.join(30)
     core.close()
     postgres.drop_database("breaking")
     assert len(list(tmp_path.glob("*.eml"))) == 5

@@ -33,16 +33,23 @@ class HashQueue:
     Args:
         concurrency: hashes at once, as each of them holds its memory and a core.
         metrics: is told of each job that is computed or waits.
+        seconds: a monotonic clock.
     """
 
-    def __init__(self, *, concurrency: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        concurrency: int,
+        metrics: Metrics,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._threads = ThreadPoolExecutor(
             concurrency, thread_name_prefix="hash", initializer=_be_less_urgent
         )
         self._concurrency, self._at_work = concurrency, 0
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._use = RecentUse(usual=_USUAL_SECONDS)
+        self._use = RecentUse(usual=_USUAL_SECONDS, seconds=seconds)
         self._line: FairLine[Future[Any]] = FairLine(most=LONGEST_LINE, use=self._use)
         self._work: dict[Future[Any], Callable[[], Any]] = {}
 
@@ -79,12 +86,12 @@ class HashQueue:
                 _compute(future, work)
 
     def _counted(self, caller: str, work: Callable[[], T]) -> T:
-        began = time.monotonic()
+        began = self._use.now()
         try:
             return work()
         finally:
             with self._lock:
-                self._use.add(caller, time.monotonic() - began)
+                self._use.add(caller, self._use.now() - began)
 
     def _ended(self, caller: str, future: Future[Any]) -> None:
         computed = not future.cancelled() and not isinstance(future.exception(), Overloaded)
