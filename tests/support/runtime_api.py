@@ -26,9 +26,9 @@ from tests.support.log_review import review
 
 ROOT = Path(__file__).parents[2]
 HANDLER = "handler.aws_lambda.lambda_handler"
-INIT_SECONDS = 30.0
-INVOKE_SECONDS = 15.0
-STOP_SECONDS = 10.0
+INIT_SECONDS = 90.0
+INVOKE_SECONDS = 60.0
+STOP_SECONDS = 30.0
 TICK = 0.05
 
 
