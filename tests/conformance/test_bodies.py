@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -53,13 +55,14 @@ VALID = json.dumps({"identifier": "a@example.com", "password": PASSWORD})
     ],
 )
 def test_a_hostile_body_gets_a_problem(
-    client: Client, name: str, body: bytes, statuses: set[int]
+    client: Client, server: ServerProcess, name: str, body: bytes, statuses: set[int]
 ) -> None:
-    started = time.monotonic()
+    computing = psutil.Process(server.process.pid if client.target == "asgi" else None)
+    before = sum(computing.cpu_times()[:2])
     answer = post(client, body)
     assert answer.status in statuses, (name, answer.body)
     assert answer.header("content-type") == "application/problem+json"
-    assert time.monotonic() - started < 5
+    assert sum(computing.cpu_times()[:2]) - before < 5
 
 
 def test_nul_and_surrogates_never_reach_the_database(people: People, client: Client) -> None:
@@ -121,10 +124,16 @@ def test_unknown_paths_and_methods_get_problems(
         assert answer.header("allow")
 
 
+def most_memory(server: ServerProcess) -> int:
+    """What the process has ever had at once, in bytes (proc(5), VmHWM)."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1024
+
+
 def test_fifty_megabytes_are_refused_and_not_kept(server: ServerProcess) -> None:
     """The server stops reading at the limit; its memory does not follow the sender's wish."""
-    process = psutil.Process(server.process.pid)
-    before = process.memory_info().rss
+    before = most_memory(server)
     head = "POST /v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
     for chunked in (True, False):
         with connect(server) as connection:
@@ -138,27 +147,27 @@ def test_fifty_megabytes_are_refused_and_not_kept(server: ServerProcess) -> None
                     connection.sendall(chunk)
             except (BrokenPipeError, ConnectionResetError):
                 pass
-            try:
-                received = connection.recv(4096)
-            except ConnectionResetError:
-                received = b""
-        assert received == b"" or b" 413 " in received.split(b"\r\n")[0]
-    assert process.memory_info().rss - before < 20 * 1024 * 1024
+            received = connection.recv(4096)
+        assert received.startswith(b"HTTP/1.1 413 ")
+    assert most_memory(server) - before < 20 * 1024 * 1024
 
 
 def test_a_flood_of_logins_keeps_the_memory_of_few_hashes(environment: dict[str, str]) -> None:
     """Each hash takes 19 MiB; the process keeps that of two threads, not of all that answer."""
-    with ServerProcess.start({**environment, "HASH_CONCURRENCY": "2"}) as server:
-        process = psutil.Process(server.process.pid)
-        before = process.memory_info().rss
-        body = {"identifier": random_email(), "password": PASSWORD}
+    settings = {**environment, "HASH_CONCURRENCY": "2", "ARGON2_MEMORY_KIB": "19456"}
+    with ServerProcess.start(settings) as server:
+        before = most_memory(server)
 
         def log_in(_: int) -> int:
+            # Of another account each: at one they are refused before they hash.
+            body = {"identifier": random_email(), "password": PASSWORD}
             return server.client().request("POST", "/v1/auth/login", json=body).status
 
         with ThreadPoolExecutor(16) as pool:
-            assert set(pool.map(log_in, range(48))) <= {401, 429, 503}
-        assert process.memory_info().rss - before < 80 * 1024 * 1024
+            statuses = set(pool.map(log_in, range(48)))
+        assert 401 in statuses
+        assert statuses <= {401, 429, 503}
+        assert most_memory(server) - before < 80 * 1024 * 1024
 
 
 SLOW_REQUESTS = {
@@ -175,15 +184,13 @@ def test_a_slow_sender_is_given_up(environment: dict[str, str], part: str) -> No
     """One byte now and then keeps no connection for ever."""
     slow = {**environment, "REQUEST_TIMEOUT": "1", "HEADER_TIMEOUT": "1"}
     with ServerProcess.start(slow) as server, connect(server) as sender:
-        started = time.monotonic()
         sender.sendall(SLOW_REQUESTS[part])
-        assert drip_until_closed(sender, deadline=started + 10)
-        assert time.monotonic() - started < 4
+        assert drip_until_closed(sender, deadline=time.monotonic() + 30)
 
 
 def connect(server: ServerProcess) -> socket.socket:
     parts = urlsplit(server.url)
-    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10)
+    return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=30)
 
 
 def drip_until_closed(sender: socket.socket, deadline: float) -> bool:

@@ -106,6 +106,7 @@ def test_rubbish_counts_against_its_address_and_a_genuine_token_does_not(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_thousand_clients_behind_one_address_are_let_in(client: Client, core: Core) -> None:
     """One of them sends rubbish all the time."""
     office = client.from_address(random_address())

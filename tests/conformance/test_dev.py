@@ -52,7 +52,7 @@ class Developer:
         return line
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return httpx.post(self.url + path, json=body, timeout=10, trust_env=False)
+        return httpx.post(self.url + path, json=body, timeout=60, trust_env=False)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_the_first_start_says_what_to_open_and_try(first: FirstStart) -> None:
 
 def test_docs_and_mail_page_answer(first: FirstStart) -> None:
     for path in ("/docs", "/dev/mail", "/health/ready"):
-        answer = httpx.get(first.developer.url + path, timeout=10, trust_env=False)
+        answer = httpx.get(first.developer.url + path, timeout=60, trust_env=False)
         assert answer.status_code == 200, path
 
 
@@ -104,7 +104,7 @@ def test_the_metrics_answer_on_this_machine(first: FirstStart) -> None:
     """On a port of their own, which a second `dev` does not share."""
     found = re.search(r"Metrics   (http://127\.0\.0\.1:(\d+)/metrics)", first.command.output)
     assert found, first.command.output
-    assert "user_api_build_info" in httpx.get(found[1], timeout=10, trust_env=False).text
+    assert "user_api_build_info" in httpx.get(found[1], timeout=60, trust_env=False).text
     served = {
         (each.laddr.ip, each.laddr.port)
         for process in first.command.family()
@@ -120,7 +120,7 @@ def test_the_demo_plays_against_it(first: FirstStart) -> None:
         [sys.executable, str(DEMO), first.developer.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
         cwd=first.developer.folder,
     )
@@ -158,7 +158,7 @@ def test_neither_ctrl_c_nor_a_kill_leaves_anything_and_a_second_start_keeps_the_
         assert developer.post("/v1/auth/login", body).status_code == 200
         family = second.family()
         second.process.kill()
-        second.process.wait(10)
+        second.process.wait(60)
         assert left_over(family) == []
 
     shutil.rmtree(developer.folder / ".user-api" / "postgres")

@@ -60,6 +60,7 @@ class Doors:
 
     def ask_server(self, request: Request) -> tuple[Answer, View | None]:
         with connect(int(self.server.url.rpartition(":")[2])) as connection:
+            connection.settimeout(60)
             connection.sendall(request.as_sent())
             received = http.client.HTTPResponse(connection, method=request.method)
             received.begin()
@@ -101,8 +102,9 @@ PIECES = st.sampled_from([
     *["%2F", "%2f", "%20", "%C3%A9", "%FF", "%00", "%3F", "%23", "%25", "%252F", "%zz"],
     *["..", ".", "//", "v1", "users", "me", "prod", *"aZ0/.%+~@:;=&'()*!$,|^`{}<>\"\\[]"],
 ])  # fmt: skip
+# But readiness, which a busy machine may be in no time for at one of the doors.
 ROUTES = [
-    "/", "/health/live", "/health/ready", "/v1/users/me", "/v1/users%2Fme", "/v1/users/%6de",
+    "/", "/health/live", "/v1/users/me", "/v1/users%2Fme", "/v1/users/%6de",
     "/v1/users/me/", "/v1/users/me/sessions", "/v1/auth/login", "/v1/auth/register",
     "/.well-known/jwks.json", "/problems/not-found", "/account/verify", "/openapi.json",
 ]  # fmt: skip
@@ -158,6 +160,7 @@ def from_a_client(request: Request, token: str) -> Request:
     return replace(request, headers=behind_alb(headers, address))
 
 
+@pytest.mark.timeout(900)
 @settings(
     deadline=None,
     derandomize=EXAMPLES is None,

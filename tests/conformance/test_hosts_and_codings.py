@@ -20,6 +20,7 @@ BODY = b'{"identifier": "a@example.com", "password": "violet-otter-sings-9"}'
 def status_of(server: ServerProcess, *lines: bytes) -> tuple[int, bytes]:
     """The answer to exactly these lines, on a connection of their own."""
     with connect(urlsplit(server.url).port or 80) as connection:
+        connection.settimeout(60)
         connection.sendall(b"".join(line + b"\r\n" for line in lines) + b"\r\n")
         raw = read_to_end(connection)
     return int(raw.split(b" ", 2)[1]), raw
@@ -93,6 +94,6 @@ def test_a_body_as_it_is_may_say_so(client: Client) -> None:
 def test_slow_headers_are_answered(server: ServerProcess) -> None:
     """By the server process with its settings: HEADER_TIMEOUT after the connection."""
     with connect(urlsplit(server.url).port or 80) as connection:
-        connection.settimeout(30)
+        connection.settimeout(60)
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: a.exam")
         assert refused(read_to_end(connection)) == 408

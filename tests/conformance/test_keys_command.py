@@ -77,7 +77,7 @@ def place(postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path) 
 def target(request: pytest.FixtureRequest, place: Place) -> Iterator[Client]:
     """With the right key, where a first process with a wrong one has already been."""
     with ServerProcess.start(place.settings | WRONG) as first:
-        assert first.client().request("GET", "/health/ready").status == 200
+        until_ready(first.client())
     if request.param == "lambda":
         with RuntimeApi(HANDLER, place.settings, place.folder / "function.log") as runtime:
             yield RuntimeClient(runtime, "alb-multi-value")
@@ -88,6 +88,13 @@ def target(request: pytest.FixtureRequest, place: Place) -> Iterator[Client]:
 
 def ready(client: Client) -> int:
     return client.request("GET", "/health/ready").status
+
+
+def until_ready(client: Client) -> None:
+    ends = time.monotonic() + SECONDS
+    while ready(client) != 200:
+        assert time.monotonic() < ends, "not ready"
+        time.sleep(0.2)
 
 
 def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
@@ -117,10 +124,7 @@ def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
     kept = "SELECT count(*) FROM signing_keys"
     assert query(place.superuser_url, kept) == [(2,)]
 
-    ends = time.monotonic() + SECONDS
-    while ready(target) != 200:
-        assert time.monotonic() < ends, "not ready"
-        time.sleep(0.2)
+    until_ready(target)
     assert place.check()["status"] == "ok"
     with place.core() as core:
         admin = Staff(core, place.superuser_url).person("admin")

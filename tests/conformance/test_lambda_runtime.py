@@ -11,6 +11,7 @@ from tests.support.people import People
 from tests.support.runtime_api import RuntimeApi, lambda_runtime
 from tests.support.runtime_client import RuntimeClient
 from tests.support.server import ServerProcess
+from tests.support.storage import query
 
 __all__ = ["lambda_runtime"]
 
@@ -42,7 +43,9 @@ def test_a_body_is_judged_as_on_the_server(
     assert masked(answer) == masked(expected)
 
 
-def test_a_job_empties_the_outbox(function: RuntimeClient, mailbox: Mailbox) -> None:
+def test_a_job_empties_the_outbox(
+    function: RuntimeClient, mailbox: Mailbox, superuser_url: str
+) -> None:
     """The scheduled job sends what requests have left, and says how much it was."""
     function.runtime.invoke({"job": "outbox"})
     email, answer = People(function, mailbox).register()
@@ -50,4 +53,11 @@ def test_a_job_empties_the_outbox(function: RuntimeClient, mailbox: Mailbox) -> 
     assert function.runtime.invoke({"job": "outbox"}) == {"handled": 1}
     assert mailbox.last(email).token
     assert function.runtime.invoke({"job": "outbox"}) == {"handled": 0}
-    assert isinstance(function.runtime.invoke({"job": "housekeeping"}), dict)
+    query(
+        superuser_url,
+        "UPDATE one_time_codes SET expires_at = '2020-01-01' WHERE email_normalised = %s",
+        (email,),
+    )
+    assert function.runtime.invoke({"job": "housekeeping"})["one_time_codes"] >= 1
+    codes = "SELECT count(*) FROM one_time_codes WHERE email_normalised = %s"
+    assert query(superuser_url, codes, (email,)) == [(0,)]

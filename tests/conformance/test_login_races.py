@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,9 @@ from contextlib import ExitStack
 import pytest
 from argon2 import PasswordHasher
 
+from core.bootstrap import Core
 from core.services.refusals import ASKED_FIRST
+from tests.conformance.test_redis import total, wait_for
 from tests.support.clients import Client, random_address
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD
@@ -107,22 +110,37 @@ def test_logins_at_once_behind_a_raise_of_the_cost_all_get_in(
         assert query(superuser_url, stored, (person.user_id,)) != [(older,)]
 
 
-CROWDED = {"HASH_CONCURRENCY": "1", "ARGON2_MEMORY_KIB": "19456", "ARGON2_ITERATIONS": "12"}
+CROWDED = {
+    "HASH_CONCURRENCY": "1",
+    "ARGON2_MEMORY_KIB": "19456",
+    "ARGON2_ITERATIONS": "12",
+    # On a busy machine it takes more tries until one is no 503.
+    "LIMIT_ADDRESS_PER_MINUTE": "100000",
+}
+
+
+@pytest.fixture(scope="module")
+def deadline(environment: dict[str, str], core: Core, superuser_url: str) -> str:
+    """That of a request: a lone login has three times what it needs, on this machine and as busy
+    as it is, and each of a crowd a fourth of that."""
+    with ServerProcess.start({**environment, **CROWDED}) as process:
+        person, took = Staff(core, superuser_url).person(), []
+        for _ in range(3):
+            began = time.monotonic()
+            assert log_in(process.client(), person.email) == 200
+            took.append(time.monotonic() - began)
+    return f"{max(0.5, 3 * sorted(took)[1]):.2f}"
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known address", "new address"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {**CROWDED, "HASH_QUEUE_TIMEOUT": "0.1"},
-        {**CROWDED, "HASH_QUEUE_TIMEOUT": "10", "REQUEST_TIMEOUT": "1"},
-    ],
-    ids=["no turn", "deadline"],
-)
+@pytest.mark.parametrize("short", ["turn", "deadline"])
 def test_behind_an_overload_the_owner_gets_in_at_once(
-    start: Start, staff: Staff, settings: Mapping[str, str], known: bool
+    start: Start, staff: Staff, deadline: str, short: str, known: bool
 ) -> None:
     """Answers of 503 are no wrong passwords, nor is 429 for a second."""
+    settings = {**CROWDED, "HASH_QUEUE_TIMEOUT": "0.1"}
+    if short == "deadline":
+        settings |= {"HASH_QUEUE_TIMEOUT": "10", "REQUEST_TIMEOUT": deadline}
     told = Counter[int]()
     for _ in range(ROUNDS):
         places, person = clients(pair(start, settings, settings)), staff.person()
@@ -131,15 +149,14 @@ def test_behind_an_overload_the_owner_gets_in_at_once(
         told += at_once(places, person.email)
         for place in places:
             get_in(place, person.email)
-    if known:
-        assert told[503] >= ROUNDS
+    assert told[503] + told[429] >= ROUNDS
     assert set(told) <= ({200, 503} if known else {200, 429, 503})
 
 
 def get_in(client: Client, email: str) -> None:
     """Never refused; the machine that runs this may be busy."""
-    told = [log_in(client, email)]
-    while told[-1] == 503 and len(told) < 50:
+    ends, told = time.monotonic() + 30, [log_in(client, email)]
+    while told[-1] == 503 and time.monotonic() < ends:
         told.append(log_in(client, email))
     assert told[-1] == 200, told
 
@@ -152,8 +169,14 @@ def test_behind_a_reset_both_processes_let_in(
     refused few times in the last minute."""
     settings = {"REDIS_URL": redis.url} if shared else {}
     refusals = ASKED_FIRST + 2 if shared else ASKED_FIRST - 1
-    for number in range(ROUNDS):
+    ends, counted, number = time.monotonic() + 90, 0, 0
+    while counted < ROUNDS:
+        assert time.monotonic() < ends, "Redis answers late each time"
+        number += 1
         places, person = clients(pair(start, settings, settings)), staff.person()
+        for place in places if shared else ():
+            wait_for(place, "up")
+        late = [total(place, "redis_errors_total") for place in places]
         guesses = [log_in(places[each % 2], person.email, WRONG) for each in range(10)]
         assert guesses == [401] * 10
         for place in places:
@@ -164,4 +187,8 @@ def test_behind_a_reset_both_processes_let_in(
         assert resets.request("POST", "/v1/auth/password/forgot", json=email).status == 202
         body = {"token": mailbox.last(person.email).token, "password": NEW}
         assert resets.request("POST", "/v1/auth/password/reset", json=body).status == 204
-        assert [log_in(place, person.email, NEW) for place in reversed(places)] == [200, 200]
+        told = [log_in(place, person.email, NEW) for place in reversed(places)]
+        # One for which Redis was late has remembered its refusals alone.
+        if late == [total(place, "redis_errors_total") for place in places]:
+            assert told == [200, 200]
+            counted += 1

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.clients import Client
+from tests.support.people import random_email
 from tests.support.processes import Command, run_command
 from tests.support.server import ServerProcess, free_port
 from tests.support.wire import silent_server
@@ -32,25 +33,29 @@ def test_the_listener_has_nothing_else(server: ServerProcess) -> None:
     assert "http_requests_total" in server.metrics()
     for path in ("/health/live", "/v1/users/me", "/docs", "/"):
         url = f"http://127.0.0.1:{server.metrics_port}{path}"
-        answer = httpx.get(url, timeout=5, trust_env=False)
+        answer = httpx.get(url, timeout=30, trust_env=False)
         assert answer.status_code == 404, path
         assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_they_answer_while_every_endpoint_waits(environment: dict[str, str]) -> None:
-    """For a database that is silent, with twice as many requests as there are threads."""
+    """For a database that is silent, with twice as many requests as there are threads: a page that
+    counts them all was made while they wait."""
     with silent_server() as database:
-        waits = {"DATABASE_CONNECT_TIMEOUT": "5", "REQUEST_TIMEOUT": "6"}
-        settings = {**environment, **waits, "DATABASE_URL": database}
+        waits = ("DATABASE_CONNECT_TIMEOUT", "DATABASE_POOL_TIMEOUT", "REQUEST_TIMEOUT")
+        settings = {**environment, **dict.fromkeys(waits, "30"), "DATABASE_URL": database}
         with ServerProcess.start(settings) as server, ThreadPoolExecutor(20) as crowd:
             for _ in range(20):
-                crowd.submit(server.http.get, "/health/ready")
-            ends = time.monotonic() + 4
-            while (flying := in_flight(server)) < 20:
-                assert time.monotonic() < ends, flying
-            began = time.monotonic()
-            assert in_flight(server) == 20
-            assert time.monotonic() - began < 1
+                body = {"email": random_email()}
+                crowd.submit(server.http.post, "/v1/auth/password/forgot", json=body)
+            try:
+                ends = time.monotonic() + 20
+                while (flying := in_flight(server)) < 20:
+                    assert time.monotonic() < ends, flying
+                    time.sleep(0.05)
+            finally:
+                # Nobody waits for the answers.
+                server.kill()
 
 
 def in_flight(server: ServerProcess) -> int:
@@ -60,13 +65,12 @@ def in_flight(server: ServerProcess) -> int:
 
 def test_they_answer_on_while_it_drains(environment: dict[str, str]) -> None:
     """What happens in the last seconds of a pod is seen too; then the process ends."""
-    with ServerProcess.start({**environment, "DRAIN_SECONDS": "3"}) as server:
+    with ServerProcess.start({**environment, "DRAIN_SECONDS": "8"}) as server:
         server.process.send_signal(signal.SIGTERM)
-        ends = time.monotonic() + 2
         while server.http.get("/health/ready").json()["status"] != "draining":
-            assert time.monotonic() < ends
+            time.sleep(0.02)
         assert 'path="/health/ready",status="503"' in server.metrics()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
         with pytest.raises(httpx.ConnectError):
             server.metrics()
 
@@ -106,6 +110,6 @@ def test_serve_has_none_unless_it_is_told(environment: dict[str, str], tmp_path:
 def answers(port: int) -> bool:
     try:
         url = f"http://127.0.0.1:{port}/health/live"
-        return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=30, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False

@@ -53,7 +53,7 @@ def place(postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path) 
         **environment,
         "DATABASE_URL": postgres.url(role="user_api", database=DATABASE),
         "MAIL_URL": f"directory://{tmp_path / 'mail'}",
-        "MAIL_TIMEOUT": "1",
+        "MAIL_TIMEOUT": "20",
         "WORKER_POLL_INTERVAL": "0.1",
     }
     with (
@@ -71,7 +71,7 @@ def test_parked_mails_are_listed_and_sent_after_all(place: Place) -> None:
         relay.recipient_replies[email] = f"550 5.1.1 <{email}> unknown"
         settings = {**place.settings, "MAIL_URL": f"smtp://127.0.0.1:{relay.port}"}
         with closing(build_core(Settings.from_environ(settings))) as core:
-            assert run_job(core, "outbox", 10) == {"handled": 1}
+            assert run_job(core, "outbox", 60) == {"handled": 1}
     code, text, _ = place.outbox("list")
     assert code == 0
     assert "verify_email  1 tries  the relay answered 550 5.1.1 <(address)> unknown" in text
@@ -84,7 +84,7 @@ def test_parked_mails_are_listed_and_sent_after_all(place: Place) -> None:
     assert (code, text, error) == (1, "Due again: 1\n", f"not parked: {other}\n")
     code, text, _ = place.outbox("retry", "--all", "--json")
     assert (code, json.loads(text)) == (0, {"retried": 0, "not_parked": []})
-    assert run_job(place.core, "outbox", 10) == {"handled": 1}
+    assert run_job(place.core, "outbox", 60) == {"handled": 1}
     (mail,) = (place.folder / "mail").glob("*.eml")
     assert email in mail.read_text(encoding="utf-8")
 
@@ -96,14 +96,14 @@ def test_a_killed_workers_mail_is_sent_when_its_lease_has_run_out(place: Place) 
     heard: list[bytes] = []
     with scripted_relay(lambda caller: converse(caller, {}, heard=heard)) as port:
         # It says hello, waits for the answer that never comes, and is killed meanwhile.
-        slow = {"MAIL_URL": f"smtp://127.0.0.1:{port}", "MAIL_TIMEOUT": "3"}
+        slow = {"MAIL_URL": f"smtp://127.0.0.1:{port}", "MAIL_TIMEOUT": "6"}
         with Command.start(
             "worker", settings={**place.settings, **slow}, cwd=place.folder
         ) as killed:
             held = "SELECT attempts, lease_owner FROM outbox WHERE attempts = 1"
             killed.wait_until(lambda: bool(query(place.superuser_url, held)), what="a lease")
             killed.process.send_signal(signal.SIGKILL)
-            killed.process.wait(10)
+            killed.process.wait(60)
     ((owner, until),) = query(place.superuser_url, "SELECT lease_owner, due_at FROM outbox")
     assert owner is not None
     folder = place.folder / "mail"

@@ -75,8 +75,11 @@ def test_no_refusal_comes_before_its_time(people: People, superuser_url: str) ->
 def test_the_right_password_does_not_wait(people: People) -> None:
     """The wait is for refusals alone; so are refusals that say nothing of an account."""
     person = people.verified()
-    answers = [timed(people.client, person.email, PASSWORD) for _ in range(3)]
-    assert [answer.status for answer, _ in answers] == [200, 200, 200]
-    assert min(took for _, took in answers) < LEAST
+    ends, took = time.monotonic() + 30, LEAST
+    # On a busy machine one may take as long by itself, but not each.
+    while took >= LEAST:
+        assert time.monotonic() < ends, "each waits"
+        answer, took = timed(people.client, person.email, PASSWORD)
+        assert answer.status == 200
     answer = people.client.request("POST", "/v1/auth/login", json={"identifier": person.email})
     assert answer.status == 422

@@ -121,7 +121,8 @@ def lock_timeout(url: str, word: str) -> None:
     change = f"UPDATE users SET display_name = '{word}' WHERE email = '{word}'"
     with closing(psycopg2.connect(url)) as holder:
         holder.cursor().execute(change)
-        fails(url, change, errors.LockNotAvailable, lock_timeout="400ms")
+        limits = {"lock_timeout": "2s", "statement_timeout": "60s"}
+        fails(url, change, errors.LockNotAvailable, **limits)
 
 
 def deadlock(url: str, word: str) -> None:
@@ -166,7 +167,9 @@ def ended_by(function: str, expected: type[psycopg2.Error]) -> Callable[[str, st
 
 
 def slow(url: str, word: str) -> None:
-    query(url, f"SELECT pg_sleep(0.6), '{word}'")
+    """Than anything else, on a busy machine too."""
+    patient = f"{url}&options=-cstatement_timeout%3D60s"
+    query(patient, f"SELECT pg_sleep(2), '{word}'")
 
 
 def explained(url: str, word: str) -> None:

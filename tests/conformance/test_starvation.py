@@ -87,14 +87,14 @@ def service(core: Core, staff: Staff) -> Service:
 
 def play(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             await story()
 
     asyncio.run(bounded())
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 15
+    ends = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < ends, "it waits"
         await asyncio.sleep(0.005)
@@ -205,9 +205,9 @@ def test_reads_are_at_work_side_by_side_and_readiness_beside_them(
             for path in ("/health", "/health/live", "/health/ready"):
                 assert (await service.ask("GET", path)).status == 200
             assert not any(each.done() for each in reads)
-        for each in reads:
-            # Those that waited for longer than a statement may are told so.
-            assert (await each).status in {200, 503}
+        statuses = {(await each).status for each in reads}
+        # Those that waited for longer than a statement may are told so.
+        assert statuses <= {200, 503}
 
     play(story)
 
@@ -247,7 +247,7 @@ def test_a_client_that_is_told_to_come_later_keeps_its_connection(
 
 @contextmanager
 def frozen(superuser_url: str) -> Iterator[None]:
-    """The server processes of all connections of the service are stopped, for 20 s at most."""
+    """The server processes of all connections of the service are stopped, for 60 s at most."""
     with closing(psycopg2.connect(superuser_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'user-api'")
         backends = [pid for (pid,) in cursor.fetchall()]
@@ -258,7 +258,7 @@ def frozen(superuser_url: str) -> Iterator[None]:
                 os.kill(pid, number)
 
     assert backends
-    thaw = threading.Timer(20, send, [signal.SIGCONT])
+    thaw = threading.Timer(60, send, [signal.SIGCONT])
     thaw.start()
     send(signal.SIGSTOP)
     try:
@@ -272,10 +272,10 @@ def frozen(superuser_url: str) -> Iterator[None]:
 def test_a_frozen_database_is_told_before_its_deadline(
     core: Core, superuser_url: str, lambda_client: object, target: str
 ) -> None:
-    """A probe waits for four seconds at most; here a statement would wait for fifteen."""
+    """A probe waits for four seconds at most; here a statement would wait for sixty."""
     from handler.aws_lambda import LambdaFunction
 
-    settings = replace(core.settings, database_statement_timeout=15, database_pool_size=2)
+    settings = replace(core.settings, database_statement_timeout=60, database_pool_size=2)
     with ExitStack() as stack:
         patient = stack.enter_context(closing(build_core(settings)))
         app = create_app(patient)
@@ -293,4 +293,4 @@ def test_a_frozen_database_is_told_before_its_deadline(
         with frozen(superuser_url):
             began = time.monotonic()
             assert ready() == 503
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,6 +24,7 @@ from tests.support.clients import random_address
 from tests.support.hashers import Interrupted
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
+from tests.support.row_locks import held
 from tests.support.storage import new_session, query
 
 WRONG = "this is not the password"
@@ -152,16 +152,16 @@ def test_closing_an_account_ends_a_login_in_progress_too(
 ) -> None:
     """Its session would be there again if the account were ever reopened."""
     owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, held(superuser_url, of="nobody") as watching:
         with core.storage.write(anywhere()) as login:
             login.credentials.password_hash(owner.user.id)
             closing_it = pool.submit(
                 core.accounts.deactivate, anywhere(), owner, expected_version=None
             )
-            time.sleep(0.2)
+            watching.until(1)
             login.sessions.insert(new_session(owner.user.id, started=core.clock.now()))
             login.commit()
-        closing_it.result(timeout=5)
+        closing_it.result(timeout=60)
     alive = "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL"
     assert query(superuser_url, alive, (str(owner.user.id),)) == [(0,)]
 

@@ -41,9 +41,11 @@ def superuser_url(postgres: LocalPostgres) -> Iterator[str]:
 def bounded(
     postgres: LocalPostgres, superuser_url: str, environment: dict[str, str]
 ) -> dict[str, str]:
-    """Settings of a service whose searches may look at few users."""
+    """Settings of a service whose searches may look at few users; a turn comes however busy the
+    machine is."""
     url = postgres.url(role=APPLICATION, database=DATABASE)
-    return {**environment, "DATABASE_URL": url, "SEARCH_ROWS": str(ROWS)}
+    searches = {"SEARCH_ROWS": str(ROWS), "SEARCH_QUEUE_TIMEOUT": "10"}
+    return {**environment, "DATABASE_URL": url, **searches}
 
 
 @pytest.fixture(scope="module")

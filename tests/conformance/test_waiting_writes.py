@@ -48,9 +48,10 @@ def test_a_write_behind_the_end_of_its_session_is_refused(
         things = Things.of(cast, row)
     with ThreadPoolExecutor(1) as pool:
         with held(cast.url, *(CLOSED | ENDED)[end], of=caller.id) as holding:
+            # Before the write, which waits for a lock only so long.
+            after_the_end = "".join(holding.run(*cast.digesting()))
             write = pool.submit(call, client, operation, things, caller.token)
             holding.until(1)
-            after_the_end = "".join(holding.run(*cast.digesting()))
         answer = write.result()
     denied = row.access is Access.PERMITTED and end in CLOSED
     expected = (403, "permission-denied") if denied else (401, "unauthenticated")

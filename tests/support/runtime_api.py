@@ -26,8 +26,8 @@ from tests.support.log_review import review
 
 ROOT = Path(__file__).parents[2]
 HANDLER = "handler.aws_lambda.lambda_handler"
-INIT_SECONDS = 60.0
-INVOKE_SECONDS = 30.0
+INIT_SECONDS = 90.0
+INVOKE_SECONDS = 60.0
 STOP_SECONDS = 30.0
 TICK = 0.05
 

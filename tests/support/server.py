@@ -19,8 +19,8 @@ import httpx
 from tests.support.clients import ServerClient
 from tests.support.log_review import review
 
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+START_SECONDS = 90.0
+STOP_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -46,7 +46,7 @@ class ServerProcess:
         self.url = url
         self.metrics_port = metrics_port
         self.log = log
-        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def client(self) -> ServerClient:
         """A client from an address of its own, which shares the connections."""
@@ -84,7 +84,7 @@ class ServerProcess:
     def metrics(self) -> str:
         """The page, from the listener that has nothing else."""
         url = f"http://127.0.0.1:{self.metrics_port}/metrics"
-        answer = httpx.get(url, timeout=5, trust_env=False)
+        answer = httpx.get(url, timeout=30, trust_env=False)
         answer.raise_for_status()
         return answer.text
 

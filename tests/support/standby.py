@@ -18,7 +18,7 @@ from handler.local.postgres_folder import existing_major
 from handler.local.postgres_server import PORT, Server
 from tests.support.storage import query
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
