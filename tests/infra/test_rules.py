@@ -40,7 +40,6 @@ def region_of(each: Named) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_cfn_lint_finds_nothing(templates: list[Named]) -> None:
     """CloudFormation would take every template in its region."""
     found = [
@@ -62,7 +61,6 @@ def test_cfn_lint_reads_them(templates: list[Named]) -> None:
     assert any("MultiAz" in error for error in errors(broken, "us-east-1"))
 
 
-@pytest.mark.timeout(600)
 def test_every_accepted_finding_is_there(tmp_path: Path) -> None:
     """An exception that nothing needs goes; each says why, and they stay few."""
     assert len(ACCEPTED) <= MOST_ACCEPTED
