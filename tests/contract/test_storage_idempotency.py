@@ -86,7 +86,7 @@ def test_twenty_at_once_do_the_work_once(storage: PostgresStorage, database_url:
     start = threading.Barrier(20)
 
     def attempt(_: int) -> str:
-        start.wait(timeout=20)
+        start.wait(timeout=30)
         try:
             run(crowd.storage, idempotency)
         except AnsweredBefore as repeated:
