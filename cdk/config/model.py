@@ -6,6 +6,18 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+RETENTIONS = {
+    1: "ONE_DAY",
+    3: "THREE_DAYS",
+    5: "FIVE_DAYS",
+    7: "ONE_WEEK",
+    14: "TWO_WEEKS",
+    30: "ONE_MONTH",
+    60: "TWO_MONTHS",
+    90: "THREE_MONTHS",
+    365: "ONE_YEAR",
+}
+"""Days that CloudWatch Logs takes, and the CDK's name of each."""
 
 
 class ConfigurationError(Exception):
@@ -117,7 +129,11 @@ class Logs:
     def __post_init__(self) -> None:
         if self.level not in LOG_LEVELS:
             raise ConfigurationError(f"logs: level {self.level} is none of {', '.join(LOG_LEVELS)}")
-        _within("logs: retention_days", self.retention_days, 1, 3653)
+        if self.retention_days not in RETENTIONS:
+            known = ", ".join(map(str, RETENTIONS))
+            raise ConfigurationError(
+                f"logs: retention_days {self.retention_days} is none of {known}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,7 +141,7 @@ def test_a_silent_secrets_manager_is_not_waited_for(
         started = time.monotonic()
         with pytest.raises(ConfigurationError, match="secret some/secret cannot be read: Read"):
             Configuration.of({"SETTINGS_SECRET_ARN": "some/secret"})
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 60
 
 
 def test_without_secrets_the_environment_is_taken_as_it_is() -> None:

@@ -39,7 +39,7 @@ class Relay:
     def send(self, mail: Mail) -> None:
         self.reached.set()
         if self.during is not None:
-            assert self.during.wait(20)
+            assert self.during.wait(60)
         if self.failure is not None:
             raise self.failure
         self.taken.append(mail)
@@ -180,14 +180,14 @@ def test_a_worker_that_slept_through_its_lease_sends_nothing(post: Post) -> None
     sleeper, post.relay.during = post.deliveries, threading.Event()
     with ThreadPoolExecutor(1) as thread:
         asleep = thread.submit(sleeper.run_once, owner="sleeper")
-        assert post.relay.reached.wait(10)
+        assert post.relay.reached.wait(30)
         post.clock.advance(seconds=sleeper.longest_batch + 1)
         other = Relay()
         busy = replace(sleeper, mailer=other)
         assert busy.run_once(owner="worker") == 5
         post.relay.during.set()
         before = post.outcomes()
-        asleep.result(10)
+        asleep.result(30)
     # The one that was being handed over when its worker fell asleep; nothing can take it back.
     assert len(post.relay.taken) == 1
     assert len(other.taken) == 5
@@ -201,10 +201,10 @@ def test_a_message_whose_lease_was_lost_is_not_settled_twice(post: Post) -> None
     post.relay.failure, post.relay.during = MailFailed("550 no", permanent=True), threading.Event()
     with ThreadPoolExecutor(1) as thread:
         slow = thread.submit(post.deliveries.run_once, owner="slow")
-        assert post.relay.reached.wait(10)
+        assert post.relay.reached.wait(30)
         query(post.url, "UPDATE outbox SET lease_owner = 'other', attempts = 2")
         post.relay.during.set()
-        slow.result(10)
+        slow.result(30)
     ((attempts, owner, parked, error, _),) = post.rows()
     assert (attempts, owner, parked, error) == (2, "other", None, None)
 

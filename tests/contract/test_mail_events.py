@@ -178,12 +178,10 @@ def test_the_database_knows_no_refused_address(post: Post) -> None:
     post.read()
     ((key,),) = query(post.database, "SELECT address_key FROM mail_suppressions")
     assert len(bytes(key)) == 32
-    everything = query(
-        post.database,
-        "SELECT e::text, p::text, s::text FROM audit_events e, audit_payloads p,"
-        " mail_suppressions s",
-    )
-    assert address not in str(everything)
+    for table in ("audit_events", "audit_payloads", "mail_suppressions"):
+        rows = query(post.database, f"SELECT row_told::text FROM {table} AS row_told")
+        assert rows
+        assert address not in str(rows)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -14,17 +14,21 @@ from core.ports.runtime import LimitState, Quota, RateLimiter
 from tests.support.redis_kinds import KINDS
 from tests.support.redis_places import RedisPlace, Stopwatch
 
-WINDOW = 2
+WINDOW = 60
+KEY = "203.0.113.7"
 
 
 @dataclass
 class Place:
-    """A limiter, and the way to let `seconds` pass for it."""
+    """A limiter, and the way to let `seconds` pass for a key in it."""
 
     limiter: RateLimiter
-    wait: Callable[[float], None]
+    age: Callable[[str, float], None]
 
-    def hit(self, key: str = "203.0.113.7", *, limit: int = 3, window: int = WINDOW) -> LimitState:
+    def wait(self, seconds: float) -> None:
+        self.age(KEY, seconds)
+
+    def hit(self, key: str = KEY, *, limit: int = 3, window: int = WINDOW) -> LimitState:
         return self.limiter.hit(key, limit=limit, window=window)
 
 
@@ -33,12 +37,16 @@ def place(request: pytest.FixtureRequest, redis_urls: Callable[[str], str]) -> I
     """In memory, on each kind of Redis, and on one that is down."""
     watch = Stopwatch()
     memory = MemoryRateLimiter(seconds=watch)
+
+    def advance(_: str, seconds: float) -> None:
+        watch.advance(seconds)
+
     if request.param == "memory":
-        yield Place(memory, watch.advance)
+        yield Place(memory, advance)
         return
     redis = RedisPlace.at(redis_urls(request.param))
     up = redis.server.reachable()
-    yield Place(redis.limiter(memory), time.sleep if up else watch.advance)
+    yield Place(redis.limiter(memory), partial(redis.age, "limit") if up else advance)
     assert bool(redis.metrics.failed) == (request.param == "nobody")
     redis.server.close()
 

@@ -9,7 +9,8 @@ from core.adapters.redis.connection import Waits
 from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
 from tests.support.redis_server import redis_cluster
 
-SHORT = Waits(answer=0.2, connect=2, pause=1)
+BOUNDED = Waits(answer=2, connect=10, pause=1)
+"""For a wait that is in vain, beside others that are not, on a busy machine too."""
 
 
 def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path) -> None:
     watch = Stopwatch()
     with redis_cluster(tmp_path) as servers:
         url = f"{servers[0].url}/?cluster=true"
-        place = RedisPlace.at(url, waits=SHORT, seconds=watch)
+        place = RedisPlace.at(url, waits=BOUNDED, seconds=watch)
         cache = place.cache()
         for n in range(60):
             cache.put(f"k{n}", b"v", seconds=600)
@@ -27,10 +28,10 @@ def test_a_frozen_node_takes_only_its_slots_along(tmp_path: Path) -> None:
         assert 20 < found.count(b"v") < 60
         assert sum(place.metrics.failed.values()) <= 2
         servers[2].thaw()
-        deadline = time.monotonic() + 20
-        while not all(cache.get(f"k{n}") for n in range(60)) and time.monotonic() < deadline:
+        ends = time.monotonic() + 30
+        while missing := [n for n in range(60) if cache.get(f"k{n}") is None]:
+            assert time.monotonic() < ends, missing
             watch.advance(1.1)
-        assert all(cache.get(f"k{n}") for n in range(60))
         place.server.close()
 
 
@@ -70,7 +71,7 @@ def test_slots_are_learned_from_whoever_answers(tmp_path: Path) -> None:
     """That the node of the URL is frozen does not keep the others from telling."""
     watch = Stopwatch()
     with redis_cluster(tmp_path) as servers:
-        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=SHORT, seconds=watch)
+        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=BOUNDED, seconds=watch)
         keys = {place.names.of("limit", f"k{n}"): f"k{n}" for n in range(200)}
         slots = {servers[0].command("CLUSTER", "KEYSLOT", name): key for name, key in keys.items()}
         moved = max(slots)

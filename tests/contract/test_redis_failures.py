@@ -8,20 +8,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.adapters.memory.limiter import MemoryRateLimiter
 from core.adapters.redis.connection import BoundedConnection, Waits, opened_within
 from core.ports.runtime import LimitState
-from tests.support.redis_places import RedisPlace, Stopwatch
+from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
 from tests.support.redis_proxy import RedisProxy, redis_proxy
 from tests.support.redis_server import RedisServer, redis_server, start_redis
 
 SHORT = Waits(answer=0.2, connect=2, pause=1)
-"""The shipped waits are for a machine of its own; here they only have to be bounded."""
+"""Where every wait is in vain. The shipped ones are for a machine of its own; here they only have
+to be bounded."""
+LONGER = Waits(answer=2, connect=10, pause=1)
+"""Where a wait is in vain and then an answer comes in time, on a machine that is busy too."""
 
 
 @pytest.fixture
@@ -45,10 +49,16 @@ def watch() -> Stopwatch:
 
 @pytest.fixture
 def place(proxy: RedisProxy, watch: Stopwatch) -> Iterator[RedisPlace]:
-    """Through the proxy, with short waits."""
-    made = RedisPlace.at(f"redis://127.0.0.1:{proxy.port}", waits=SHORT, seconds=watch)
-    yield made
-    made.server.close()
+    """Through the proxy, with waits that no busy machine makes too short."""
+    with through(proxy, watch, PATIENT) as made:
+        yield made
+
+
+@contextmanager
+def through(proxy: RedisProxy, watch: Stopwatch, waits: Waits) -> Iterator[RedisPlace]:
+    made = RedisPlace.at(f"redis://127.0.0.1:{proxy.port}", waits=waits, seconds=watch)
+    with closing(made.server):
+        yield made
 
 
 def freeze(server: RedisServer, proxy: RedisProxy) -> None:
@@ -60,7 +70,7 @@ def kill(server: RedisServer, proxy: RedisProxy) -> None:
 
 
 def slow_down(server: RedisServer, proxy: RedisProxy) -> None:
-    proxy.delay = 1.0
+    proxy.passing.clear()
 
 
 def cut_replies(server: RedisServer, proxy: RedisProxy) -> None:
@@ -87,70 +97,72 @@ def hits(place: RedisPlace, number: int, *, memory: MemoryRateLimiter | None = N
 def test_memory_answers_and_redis_is_tried_once(
     server: RedisServer,
     proxy: RedisProxy,
-    place: RedisPlace,
     watch: Stopwatch,
     fault: Callable[[RedisServer, RedisProxy], None],
 ) -> None:
     """Of a hundred requests in a second one waits for the server that fails; limits hold."""
-    assert hits(place, 1) == [True]
-    fault(server, proxy)
-    memory = MemoryRateLimiter()
-    sent = place.metrics.sent["limit"]
-    assert hits(place, 100, memory=memory) == [True] * 3 + [False] * 97
-    assert place.metrics.sent["limit"] - sent == 1
-    for _ in range(5):
+    with through(proxy, watch, SHORT) as place:
+        assert hits(place, 1) == [True]
+        fault(server, proxy)
+        memory = MemoryRateLimiter()
+        sent, failed = (counter["limit"] for counter in (place.metrics.sent, place.metrics.failed))
+        # A busy machine may have failed the first one too.
         watch.advance(1.01)
-        hits(place, 100, memory=memory)
-    assert place.metrics.sent["limit"] - sent == 6
-    assert place.metrics.failed["limit"] == 6
-    cache = place.cache()
-    cache.put("k", b"value", seconds=60)
-    assert cache.get("k") == b"value"
-    assert place.server.reachable() is False
+        assert hits(place, 100, memory=memory) == [True] * 3 + [False] * 97
+        assert place.metrics.sent["limit"] - sent == 1
+        for _ in range(5):
+            watch.advance(1.01)
+            hits(place, 100, memory=memory)
+        assert place.metrics.sent["limit"] - sent == 6
+        assert place.metrics.failed["limit"] - failed == 6
+        cache = place.cache()
+        cache.put("k", b"value", seconds=60)
+        assert cache.get("k") == b"value"
+        assert place.server.reachable() is False
 
 
 @pytest.mark.parametrize("fault", [freeze, slow_down, pause_clients])
 def test_others_do_not_wait_for_the_one_who_tries(
     server: RedisServer,
     proxy: RedisProxy,
-    place: RedisPlace,
     watch: Stopwatch,
     fault: Callable[[RedisServer, RedisProxy], None],
 ) -> None:
     """Fifty requests at once, when the pause is over: one more command."""
     fault(server, proxy)
-    hits(place, 1)
-    watch.advance(1.01)
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: hits(place, 1), range(50)))
-    assert place.metrics.sent["limit"] == 2
+    with through(proxy, watch, SHORT) as place:
+        hits(place, 1)
+        watch.advance(1.01)
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda _: hits(place, 1), range(50)))
+        assert place.metrics.sent["limit"] == 2
 
 
 @pytest.mark.parametrize("back", ["thawed", "restarted"])
 def test_it_comes_back_by_itself(
-    server: RedisServer, place: RedisPlace, watch: Stopwatch, back: str, tmp_path: Path
+    server: RedisServer, proxy: RedisProxy, watch: Stopwatch, back: str, tmp_path: Path
 ) -> None:
     """A second after the server answers again, it counts again."""
     server.freeze()
-    hits(place, 3)
-    again = server
-    if back == "thawed":
-        server.thaw()
-    else:
-        server.stop()
-        again = start_redis(tmp_path, port=server.port)
-    try:
+    with through(proxy, watch, LONGER) as place, ExitStack() as stack:
+        hits(place, 3)
+        assert place.metrics.failed["limit"] == 1
+        again = server
+        if back == "thawed":
+            server.thaw()
+        else:
+            server.stop()
+            again = start_redis(tmp_path, port=server.port)
+            stack.callback(again.stop)
         watch.advance(1.01)
-        deadline = time.monotonic() + 10
-        while place.server.reachable() is False and time.monotonic() < deadline:
+        ends = time.monotonic() + 30
+        while place.server.reachable() is False and time.monotonic() < ends:
             watch.advance(1.01)
         failed = place.metrics.failed["limit"]
         assert hits(place, 1) == [True]
         assert place.metrics.failed["limit"] == failed
         assert place.server.reachable() is True
         assert again.command("DBSIZE") == 1
-    finally:
-        again.stop()
 
 
 def test_a_flushed_server_counts_anew(server: RedisServer, place: RedisPlace) -> None:
@@ -165,22 +177,38 @@ def test_a_flushed_server_counts_anew(server: RedisServer, place: RedisPlace) ->
     assert not place.metrics.failed
 
 
-def test_a_reply_that_comes_late_is_nobody_elses(proxy: RedisProxy, watch: Stopwatch) -> None:
+@contextmanager
+def passing_behind_a_request(proxy: RedisProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Held replies go on as soon as the next request is sent, before its own one. redis-py drops a
+    connection on which one waits already."""
+    read = BoundedConnection.read_response
+
+    def pass_and_read(connection: BoundedConnection, *args: Any, **options: Any) -> Any:
+        proxy.passing.set()
+        return read(connection, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BoundedConnection, "read_response", pass_and_read)
+        yield
+
+
+def test_a_reply_that_comes_late_is_nobody_elses(
+    proxy: RedisProxy, watch: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connection goes with the wait that was given up (redis-py CVE-2023-28858)."""
-    place = RedisPlace.at(f"redis://127.0.0.1:{proxy.port}", waits=SHORT, seconds=watch)
-    cache = place.cache()
-    for n in range(20):
-        cache.put(f"k{n}", b"value of %d" % n, seconds=60)
-    for n in range(10):
-        proxy.delay = SHORT.answer * 1.2
-        assert cache.get(f"k{n}") is None
-        proxy.delay = 0.0
-        watch.advance(1.01)
-        assert cache.get(f"k{n + 10}") == b"value of %d" % (n + 10)
-        time.sleep(SHORT.answer * 0.4)
-        assert cache.get(f"k{n + 10}") == b"value of %d" % (n + 10)
-    assert place.metrics.failed["get"] == 10
-    place.server.close()
+    rounds = 3
+    with through(proxy, watch, LONGER) as place:
+        cache = place.cache()
+        for n in range(2 * rounds):
+            cache.put(f"k{n}", b"value of %d" % n, seconds=60)
+        for n in range(rounds):
+            proxy.passing.clear()
+            assert cache.get(f"k{n}") is None
+            watch.advance(1.01)
+            with passing_behind_a_request(proxy, monkeypatch):
+                for _ in range(2):
+                    assert cache.get(f"k{n + rounds}") == b"value of %d" % (n + rounds)
+        assert place.metrics.failed == {"get": rounds}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
@@ -196,7 +224,7 @@ def test_a_command_that_is_cut_short_takes_its_connection_along(
     cache.put("mine", b"mine", seconds=60)
     cache.put("theirs", b"theirs", seconds=60)
     before = proxy.connections
-    proxy.delay = SHORT.answer / 4
+    proxy.passing.clear()
 
     def end(*_: object, **__: object) -> None:
         raise error
@@ -205,7 +233,8 @@ def test_a_command_that_is_cut_short_takes_its_connection_along(
         patch.setattr(BoundedConnection, "read_response", end)
         assert cache.get("theirs") is None
     watch.advance(1.01)
-    assert cache.get("mine") == b"mine"
+    with passing_behind_a_request(proxy, monkeypatch):
+        assert cache.get("mine") == b"mine"
     assert proxy.connections == before + 1
 
 
@@ -237,12 +266,10 @@ def test_redis_holds_no_address(server: RedisServer, place: RedisPlace) -> None:
     """Keys are pseudonyms and end by themselves."""
     place.limiter().hit("address:203.0.113.7", limit=3, window=60)
     place.cache().put("refusal:203.0.113.7", b"person@example.com", seconds=60)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
-        line.sendall(b"KEYS *\r\n")
-        time.sleep(0.2)
-        keys = [word for word in line.recv(65536).split() if word.startswith(b"user-api:")]
+    keys = server.command("KEYS", "*")
     assert len(keys) == 2
     for key in keys:
+        assert key.startswith(b"user-api:")
         assert b"203.0.113.7" not in key
         assert 0 < server.command("TTL", key.decode()) <= 60
 
@@ -295,12 +322,12 @@ def test_a_name_that_is_not_resolved_costs_the_deadline() -> None:
     late, other = socket.socketpair()
 
     def opening() -> socket.socket:
-        release.wait(10)
+        release.wait(30)
         return late
 
     with pytest.raises(TimeoutError):
         opened_within(0.05, opening)
     release.set()
-    other.settimeout(5)
+    other.settimeout(30)
     assert other.recv(1) == b""
     other.close()

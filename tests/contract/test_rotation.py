@@ -25,6 +25,15 @@ from tests.support.tls_postgres import ADMINISTRATOR, TlsPostgres, tls_postgres
 
 pytestmark = pytest.mark.tls
 
+LIMITS = {
+    "statement_timeout": "2000",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "5000",
+    "default_transaction_isolation": "read committed",
+    "TimeZone": "UTC",
+}
+"""What migrations/provision.sql gives the service's login; the server has others."""
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsPostgres]:
@@ -62,7 +71,7 @@ class Load:
 
     def go_on(self) -> None:
         """Returns after some more rounds."""
-        wanted, ends = self.rounds + 40, time.monotonic() + 30
+        wanted, ends = self.rounds + 40, time.monotonic() + 90
         while self.rounds < wanted and not self.failures and time.monotonic() < ends:
             time.sleep(0.01)
         assert self.failures == []
@@ -78,7 +87,8 @@ class Load:
         finally:
             self.stop.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
+                assert not thread.is_alive()
         assert self.failures == []
 
 
@@ -112,13 +122,14 @@ def test_the_twin_has_the_limits_and_rights_of_the_first(deployed: Deployed) -> 
     difference."""
     first = deployed.url()
     deployed.rotate()
-    asked = """
-        SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
-        'idle_in_transaction_session_timeout', 'default_transaction_isolation', 'TimeZone')
-        ORDER BY name"""
-    limits = query(first, asked)
-    assert ("statement_timeout", "2000") in limits
-    assert query(deployed.url(), asked) == limits
+    assert who(deployed.url()) == "user_api_b"
+    asked = "SELECT name, setting FROM pg_settings WHERE name = ANY (%s)"
+    for url in (first, deployed.url()):
+        assert dict(query(url, asked, (list(LIMITS),))) == LIMITS
+    postgres = deployed.database.postgres
+    foreign = dict(query(postgres.superuser_url, asked, (list(LIMITS),)))
+    assert not foreign.items() & LIMITS.items()
+    assert query(postgres.owner_url, "SHOW TimeZone") == [("UTC",)]
     assert query(deployed.url(), "SELECT count(*) >= 0 FROM users") == [(True,)]
     powers = """
         SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolconnlimit,
@@ -196,6 +207,24 @@ def test_an_unset_password_does_not_come_into_force(deployed: Deployed) -> None:
     deployed.step("createSecret", version)
     with pytest.raises(StorageUnavailable, match="refuses the new login"):
         deployed.step("testSecret", version)
+
+
+def test_a_login_without_rights_does_not_come_into_force(deployed: Deployed) -> None:
+    """It is let in, and could not read a row. Setting it again gives it the rights."""
+    version = deployed.secrets.begin_rotation(SECRET)
+    for name in STEPS[:3]:
+        deployed.step(name, version)
+    superuser = deployed.database.postgres.superuser_url
+    query(superuser, "GRANT CONNECT ON DATABASE user_api TO user_api_b")
+    try:
+        query(superuser, "REVOKE user_api_app FROM user_api_b")
+        assert who(deployed.url("AWSPENDING")) == "user_api_b"
+        with pytest.raises(StorageUnavailable, match="or its rights"):
+            deployed.step("testSecret", version)
+        deployed.step("setSecret", version)
+    finally:
+        query(superuser, "REVOKE CONNECT ON DATABASE user_api FROM user_api_b")
+    deployed.step("testSecret", version)
 
 
 @pytest.mark.parametrize(

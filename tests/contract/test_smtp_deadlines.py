@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from tests.support.smtp_relay import Relay, converse, drip, scripted_relay
 from tests.support.smtp_sending import MAIL, TIMEOUT, failure, mailer
 
 GREETING = b"220 relay.example.com\r\n"
+GIVEN_UP = f"the relay did not take it within {TIMEOUT:g} s"
+BUSY = 15 * TIMEOUT
+"""The most that giving up takes on a machine that is busy with other things."""
 POLITE = {b"EHLO": b"250 relay.example.com\r\n", b"MAIL": b"250 OK\r\n", b"RCPT": b"250 OK\r\n"}
 
 
@@ -25,8 +29,8 @@ def silent(caller: socket.socket) -> None:
 
 
 def dripping(caller: socket.socket) -> None:
-    """Greets for three times as long, a byte well within any single timeout."""
-    drip(caller, GREETING[:4] + b"x" * 60, pause=TIMEOUT / 20)
+    """Greets for far longer, a byte well within any single timeout."""
+    drip(caller, GREETING[:4] + b"x" * 1000, pause=TIMEOUT / 20)
 
 
 def silent_after_data(caller: socket.socket) -> None:
@@ -61,53 +65,71 @@ def test_one_deadline_bounds_it_all(
         refusal = failure(mailer(port, security=security, timeout=TIMEOUT))
         took = time.monotonic() - started
     assert not refusal.permanent
-    assert took < TIMEOUT + 1.0
+    assert str(refusal) == GIVEN_UP
+    assert took < BUSY
 
 
 def test_a_check_has_the_same_deadline() -> None:
     """A relay that hangs does not hang whoever asks for its health."""
     with scripted_relay(silent) as port:
         started = time.monotonic()
-        with pytest.raises(MailFailed, match="did not take it within 1 s"):
+        with pytest.raises(MailFailed) as caught:
             mailer(port, timeout=TIMEOUT).check()
-        assert time.monotonic() - started < TIMEOUT + 1.0
+        assert time.monotonic() - started < BUSY
+    assert str(caught.value) == GIVEN_UP
+
+
+@dataclass
+class Late:
+    """What ends only after the mail was given up, and the attempts that it has kept waiting."""
+
+    given_up: threading.Event = field(default_factory=threading.Event)
+    attempts: list[threading.Thread] = field(default_factory=list)
+
+    def wait(self) -> None:
+        """For the attempt is there as long as this waits."""
+        self.attempts += [each for each in threading.enumerate() if each.name == "smtp"]
+        assert self.given_up.wait(30)
+
+    def go_on(self) -> None:
+        """Returns when the one attempt has ended."""
+        self.given_up.set()
+        (attempt,) = self.attempts
+        attempt.join(30)
+        assert not attempt.is_alive()
 
 
 def test_a_mail_given_up_is_not_sent_after_all() -> None:
     """A relay that has greeted at last, after the deadline, gets nothing: the worker tries anew."""
+    late = Late()
     words: list[bytes] = []
 
-    def late(caller: socket.socket) -> None:
-        drip(caller, GREETING, pause=TIMEOUT * 1.3 / len(GREETING))
+    def greet(caller: socket.socket) -> None:
+        late.wait()
+        caller.sendall(GREETING)
         converse(caller, {**POLITE, b"DATA": b"354 go on\r\n", b".": b"250 taken\r\n"}, heard=words)
 
-    with scripted_relay(late) as port:
-        failure(mailer(port, timeout=TIMEOUT))
-        wait_for_the_attempt_to_end()
+    with scripted_relay(greet) as port:
+        assert str(failure(mailer(port, timeout=TIMEOUT))) == GIVEN_UP
+        late.go_on()
     assert words == []
 
 
 def test_a_slow_name_lookup_counts(monkeypatch: pytest.MonkeyPatch, relay: Relay) -> None:
     """A dead name server does not hold the worker, and its late answer sends no mail."""
+    late = Late()
     look_up = socket.getaddrinfo
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        time.sleep(TIMEOUT * 1.3)
+        late.wait()
         return look_up(*args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    started = time.monotonic()
-    assert not failure(mailer(relay.port, timeout=TIMEOUT)).permanent
-    assert time.monotonic() - started < TIMEOUT + 0.2
-    wait_for_the_attempt_to_end()
+    refusal = failure(mailer(relay.port, timeout=TIMEOUT))
+    assert not refusal.permanent
+    assert str(refusal) == GIVEN_UP
+    late.go_on()
     assert relay.deliveries == []
-
-
-def wait_for_the_attempt_to_end() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "smtp":
-            thread.join(5)
-            assert not thread.is_alive()
 
 
 def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
@@ -120,5 +142,5 @@ def test_silence_after_the_mail_was_taken_is_no_failure() -> None:
 
     with scripted_relay(taker) as port:
         started = time.monotonic()
-        mailer(port, timeout=5).send(MAIL)
-        assert time.monotonic() - started < 2
+        mailer(port, timeout=20).send(MAIL)
+        assert time.monotonic() - started < 20

@@ -57,7 +57,7 @@ def test_twenty_redemptions_at_once_have_one_winner(
     start = threading.Barrier(20)
 
     def attempt(_: int) -> bool:
-        start.wait(timeout=20)
+        start.wait(timeout=30)
         with crowd.storage.write(CONTEXT) as uow:
             redeemed = uow.codes.redeem(code.id.bytes, {VERIFY}, now=START)
             uow.commit()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,11 +16,10 @@ from core.domain.user import UserStatus
 from core.errors import NotFound, RoleInUse, RoleTaken
 from core.ports.storage import UnitOfWork
 from tests.support.clock import START
+from tests.support.row_locks import held
 from tests.support.storage import CONTEXT, IDS, insert_user, query
 
 LATER = START + timedelta(hours=1)
-# Long enough for another transaction to reach a lock, and shorter than its deadline.
-AT_THE_LOCK = 0.4
 
 
 def new_role(**changes: object) -> Role:
@@ -44,6 +42,31 @@ def insert_role(storage: PostgresStorage, **changes: object) -> Role:
         uow.access.insert_role(role)
         uow.commit()
     return role
+
+
+Pair = Callable[[Callable[[UnitOfWork], object], Callable[[UnitOfWork], object]], None]
+
+
+@pytest.fixture
+def while_uncommitted(storage: PostgresStorage, superuser_url: str) -> Pair:
+    """The second runs in a transaction of its own while the first is not committed yet, and
+    waits."""
+
+    def run(first: Callable[[UnitOfWork], object], second: Callable[[UnitOfWork], object]) -> None:
+        def later() -> None:
+            with storage.write(CONTEXT) as uow:
+                second(uow)
+                uow.commit()
+
+        with ThreadPoolExecutor(1) as threads, held(superuser_url, of="") as nothing:
+            with storage.write(CONTEXT) as uow:
+                first(uow)
+                waiting = threads.submit(later)
+                nothing.until(1)
+                uow.commit()
+            waiting.result(30)
+
+    return run
 
 
 @pytest.mark.parametrize("permissions", [frozenset(), frozenset({"users:read", "keys:read"})])
@@ -137,14 +160,16 @@ def test_changes_of_a_locked_role_follow_each_other(storage: PostgresStorage) ->
     assert (found.version, found.description) == (17, role.description + 16 * "+")
 
 
-def test_a_locked_role_that_was_deleted_meanwhile_is_missing(storage: PostgresStorage) -> None:
+def test_a_locked_role_that_was_deleted_meanwhile_is_missing(
+    storage: PostgresStorage, while_uncommitted: Pair
+) -> None:
     """Who waits for it learns that it is gone."""
     role = insert_role(storage)
 
     def look(uow: UnitOfWork) -> None:
         assert uow.access.locked_role(role.name) is None
 
-    while_uncommitted(storage, lambda uow: uow.access.delete_role(role.name), look)
+    while_uncommitted(lambda uow: uow.access.delete_role(role.name), look)
 
 
 def test_a_grant_does_not_wait_for_a_change_of_its_role(storage: PostgresStorage) -> None:
@@ -217,34 +242,9 @@ def test_permissions_are_those_of_all_roles(storage: PostgresStorage) -> None:
         assert stores.access.permissions(user.id) == expected
 
 
-def while_uncommitted(
-    storage: PostgresStorage,
-    first: Callable[[UnitOfWork], object],
-    second: Callable[[UnitOfWork], object],
+def test_a_role_is_not_deleted_from_under_a_grant(
+    storage: PostgresStorage, while_uncommitted: Pair
 ) -> None:
-    """`second` runs in a transaction of its own while `first` is not committed yet, and waits."""
-    reached, done = threading.Event(), threading.Event()
-
-    def later() -> None:
-        with storage.write(CONTEXT) as uow:
-            reached.set()
-            try:
-                second(uow)
-            finally:
-                done.set()
-            uow.commit()
-
-    with ThreadPoolExecutor(1) as threads:
-        with storage.write(CONTEXT) as uow:
-            first(uow)
-            waiting = threads.submit(later)
-            assert reached.wait(5)
-            assert not done.wait(AT_THE_LOCK)
-            uow.commit()
-        waiting.result(5)
-
-
-def test_a_role_is_not_deleted_from_under_a_grant(storage: PostgresStorage) -> None:
     """The deletion waits for the grant, and then is refused."""
     role, user = insert_role(storage), insert_user(storage)
 
@@ -253,13 +253,14 @@ def test_a_role_is_not_deleted_from_under_a_grant(storage: PostgresStorage) -> N
             uow.access.delete_role(role.name)
 
     while_uncommitted(
-        storage,
         lambda uow: uow.access.grant(user.id, role.name, granted_by=None, now=START),
         delete,
     )
 
 
-def test_a_role_that_is_being_deleted_is_not_granted(storage: PostgresStorage) -> None:
+def test_a_role_that_is_being_deleted_is_not_granted(
+    storage: PostgresStorage, while_uncommitted: Pair
+) -> None:
     """The grant waits for the deletion, finds no role, and its transaction goes on."""
     role, user = insert_role(storage), insert_user(storage)
 
@@ -268,10 +269,12 @@ def test_a_role_that_is_being_deleted_is_not_granted(storage: PostgresStorage) -
             uow.access.grant(user.id, role.name, granted_by=None, now=START)
         assert uow.access.grant(user.id, "auditor", granted_by=None, now=START)
 
-    while_uncommitted(storage, lambda uow: uow.access.delete_role(role.name), grant)
+    while_uncommitted(lambda uow: uow.access.delete_role(role.name), grant)
 
 
-def test_what_is_locked_is_read_as_it_is_then(storage: PostgresStorage) -> None:
+def test_what_is_locked_is_read_as_it_is_then(
+    storage: PostgresStorage, while_uncommitted: Pair
+) -> None:
     """A role that was granted while the lock was waited for shows in the user."""
     user = insert_user(storage)
 
@@ -282,7 +285,6 @@ def test_what_is_locked_is_read_as_it_is_then(storage: PostgresStorage) -> None:
         assert uow.users.locked(IDS.new()) is None
 
     while_uncommitted(
-        storage,
         lambda uow: uow.access.grant(user.id, "support", granted_by=None, now=START),
         lock,
     )
@@ -315,7 +317,7 @@ def test_only_active_users_administer(storage: PostgresStorage, two_admins: list
 
 @pytest.mark.parametrize("second_suspends", [False, True])
 def test_two_admins_cannot_remove_each_other(
-    storage: PostgresStorage, two_admins: list[UUID], second_suspends: bool
+    while_uncommitted: Pair, two_admins: list[UUID], second_suspends: bool
 ) -> None:
     """Both transactions are under way at once; the later one sees that nobody would be left."""
     one, other = two_admins
@@ -333,4 +335,4 @@ def test_two_admins_cannot_remove_each_other(
             uow.access.revoke(one, ADMIN_ROLE, now=LATER)
         assert not uow.access.keeps_an_administrator()
 
-    while_uncommitted(storage, first, second)
+    while_uncommitted(first, second)

@@ -168,9 +168,12 @@ def test_few_who_have_what_is_searched_for_are_found(storage: PostgresStorage) -
 
 def test_the_same_search_gets_the_same_answer(storage: PostgresStorage) -> None:
     """The sample is always the same, and no clock decides."""
-    query = UserQuery(search="ann", sort=UserSort.EMAIL)
-    answers = [found(storage, query, effort=Effort(rows=FEW)) for _ in range(5)]
-    assert all(answer == answers[0] for answer in answers)
+    for wanted, rows, too_broad in (("ann", FEW, True), ("ann", 1000, False)):
+        query = UserQuery(search=wanted, sort=UserSort.EMAIL)
+        answers = [found(storage, query, effort=Effort(rows=rows)) for _ in range(5)]
+        assert (answers[0] is None) is too_broad
+        assert too_broad or answers[0]
+        assert answers == [answers[0]] * 5
 
 
 def test_lists_without_a_search_are_never_too_broad(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import timedelta
 
-import psycopg2
 import pytest
 
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.session import MOST_SESSIONS, RevokeReason, Session
 from core.domain.user import UserStatus
 from tests.support.clock import START
+from tests.support.row_locks import held
 from tests.support.storage import (
     CONTEXT,
     IDS,
@@ -99,17 +97,15 @@ def test_fifty_rotations_at_once_have_one_winner(
     def attempt(_: int) -> bool:
         return rotate(crowd.storage, session, 0) is not None
 
+    lock = "SELECT FROM sessions WHERE id = %(id)s FOR UPDATE"
     with (
-        opened(database_url, database_pool_timeout=20.0) as crowd,
+        opened(database_url, database_pool_size=10, database_pool_timeout=60.0) as crowd,
         ThreadPoolExecutor(50) as pool,
-        closing(psycopg2.connect(superuser_url)) as connection,
     ):
         # Held until all connections wait for it: what is read before the update is read by all.
-        cursor = connection.cursor()
-        cursor.execute("SELECT FROM sessions WHERE id = %s FOR UPDATE", (str(session.id),))
-        winners = pool.map(attempt, range(50))
-        time.sleep(0.5)
-        connection.rollback()
+        with held(superuser_url, lock, of=str(session.id)) as holding:
+            winners = pool.map(attempt, range(50))
+            holding.until(10)
         assert sum(winners) == 1
     with storage.read() as stores:
         found = stores.sessions.get(session.id)

@@ -145,7 +145,7 @@ def test_the_pool_tells_what_is_in_use_and_what_rests(database_url: str) -> None
         def use(_: int) -> None:
             with crowd.storage.read() as stores:
                 stores.users.by_id(IDS.new())
-                together.wait(10)
+                together.wait(30)
 
         with ThreadPoolExecutor(4) as threads:
             for _ in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,6 +12,16 @@ from cdk.assembly import synthesize
 from cdk.config.deployment import ENVIRONMENTS
 
 Template = dict[str, Any]
+SECONDS = 600
+"""Of a test: the first one waits for every environment, on a machine that may be busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who says a time of its own keeps it."""
+    for item in items:
+        here = item.path.is_relative_to(Path(__file__).parent)
+        if here and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 class Named(NamedTuple):

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_logs as logs
+from aws_cdk.assertions import Template
 
 from cdk.config.deployment import ENVIRONMENTS, read_deployment, refuse_example
-from cdk.config.model import ConfigurationError, Environment
+from cdk.config.model import RETENTIONS, ConfigurationError, Environment
 from cdk.config.production import PRODUCTION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +41,7 @@ def synthesize(context: Mapping[str, Any], out: Path) -> subprocess.CompletedPro
         env=environ,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=600,
         check=False,
     )
 
@@ -93,12 +96,24 @@ def test_each_environment_has_values_of_its_own() -> None:
         ("database", {"allocated_storage": 600}, "not below max_storage 500"),
         ("cache", {"replicas": 0}, "cannot fail over"),
         ("logs", {"level": "LOUD"}, "level LOUD"),
+        ("logs", {"retention_days": 2}, "retention_days 2 is none of 1, 3, 5, 7, 14, 30, 60, 90"),
+        ("logs", {"retention_days": 0}, "retention_days 0 is none of 1, 3"),
     ],
 )
 def test_a_wrong_figure_is_named(part: str, change: dict[str, Any], complaint: str) -> None:
     """A figure that cannot work is refused where it is written down."""
-    with pytest.raises(ConfigurationError, match=complaint):
+    with pytest.raises(ConfigurationError, match=complaint) as refusal:
         replace(getattr(PRODUCTION, part), **change)
+    assert "\n" not in str(refusal.value)
+
+
+def test_each_retention_is_what_its_name_says() -> None:
+    """In days, as CloudWatch Logs has it."""
+    for days, name in RETENTIONS.items():
+        stack = Stack()
+        logs.LogGroup(stack, "Group", retention=logs.RetentionDays[name])
+        (made,) = Template.from_stack(stack).find_resources("AWS::Logs::LogGroup").values()
+        assert made["Properties"]["RetentionInDays"] == days
 
 
 def _recovery(**change: Any) -> Environment:
@@ -132,6 +147,7 @@ def test_the_example_is_not_deployed() -> None:
         refuse_example(deployment, {"CDK_CLI_VERSION": "2.1148.1"})
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("change", [{"env": "prod"}, {"domain": None}, {"account": "12"}])
 def test_one_line_and_no_template(change: dict[str, Any], tmp_path: Path) -> None:
     """A wrong configuration writes nothing that could be deployed by mistake."""

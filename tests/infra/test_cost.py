@@ -169,7 +169,7 @@ def test_an_unknown_environment_is_refused_in_one_line() -> None:
             [sys.executable, "-m", "cdk.cost", *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert run.returncode == 2

@@ -90,9 +90,14 @@ def test_targets_of_a_load_balancer_move_no_record(
     assemblies: Assemblies, environment: str
 ) -> None:
     """They go out of service in less time than the database needs to fail over."""
-    for record in aliases(assemblies[environment]):
-        if not isinstance(record["AliasTarget"]["DNSName"], str):
-            assert record["AliasTarget"]["EvaluateTargetHealth"] is False
+    balancers = [
+        record["AliasTarget"]
+        for record in aliases(assemblies[environment])
+        if not isinstance(record["AliasTarget"]["DNSName"], str)
+    ]
+    assert balancers
+    for target in balancers:
+        assert target["EvaluateTargetHealth"] is False
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])

@@ -135,7 +135,7 @@ def test_the_bytecode_is_taken_as_it_is(
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         print(f"import {kind}: {float(seconds.stdout):.2f} s of CPU")  # noqa: T201  with -s
 
@@ -165,7 +165,7 @@ def test_a_stopped_build_leaves_nothing(
         assert build.stdout is not None
         assert "collecting" in build.stdout.readline()
         build.send_signal(sign)
-        _, said = build.communicate(timeout=60)
+        _, said = build.communicate(timeout=300)
     assert build.returncode == 130
     assert said == "lambda-package: stopped, and nothing was written\n"
     assert [path.name for path in tmp_path.iterdir()] == [out.name]

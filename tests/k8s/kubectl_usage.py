@@ -20,7 +20,7 @@ clusters: [{{name: nowhere, cluster: {{server: "{NOWHERE}"}}}}]
 users: [{{name: nobody, user: {{}}}}]
 """
 KUSTOMIZATION = "configMapGenerator: [{name: anything, literals: [key=value]}]\n"
-SECONDS = 30
+SECONDS = 100
 
 
 def usage_error(command: Command, folder: Path) -> str | None:

@@ -231,6 +231,43 @@ def _service(cluster: Cluster) -> Json:
     return the(cluster, "Service", "user-api")
 
 
+def _protocol(cluster: Cluster) -> None:
+    _service(cluster)["spec"]["ports"][0]["protocol"] = "TCPx"
+
+
+def _unknown_key(cluster: Cluster) -> None:
+    settings = _container(cluster)["envFrom"][0]["configMapRef"]["name"]
+    asked = {"configMapKeyRef": {"name": settings, "key": "REGION"}}
+    _container(cluster)["env"].append({"name": "AWS_REGION", "valueFrom": asked})
+
+
+def _mesh_port(cluster: Cluster) -> None:
+    own = _api(cluster)
+    rule = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {**own["metadata"], "name": "mesh"},
+        "spec": {
+            "selector": own["spec"]["selector"],
+            "action": "DENY",
+            "rules": [{"to": [{"operation": {"ports": ["3999"]}}]}],
+        },
+    }
+    cluster.append(json.loads(json.dumps(rule)))
+
+
+def _lead(port: int, peer: Json) -> Callable[[Cluster], None]:
+    """Lets every pod that goes out on the port go there too."""
+
+    def change(cluster: Cluster) -> None:
+        for it in cluster:
+            for rule in it["spec"].get("egress") or () if it["kind"] == "NetworkPolicy" else ():
+                if any(each["port"] == port for each in rule["ports"]):
+                    rule["to"].append(peer)
+
+    return change
+
+
 def _rollout(cluster: Cluster) -> Json:
     return the(cluster, "Rollout")
 
@@ -334,6 +371,20 @@ MUTATIONS = tuple(
             _set(_pod, "serviceAccountName", value="debug"),
         ),
         ("Secret with data", "no_secrets", _secret),
+        ("misspelt protocol", "protocols", _protocol),
+        ("unknown key", "keys", _unknown_key),
+        ("mesh on no port", "mesh_ports", _mesh_port),
+        (
+            "the database somewhere else",
+            "egress_peers",
+            _lead(5432, {"ipBlock": {"cidr": "10.9.0.0/16"}}),
+        ),
+        ("names from anybody", "egress_peers", _lead(53, {"namespaceSelector": {}})),
+        (
+            "the addresses of the node",
+            "egress_peers",
+            _lead(443, {"ipBlock": {"cidr": "0.0.0.0/0"}}),
+        ),
         (
             "misspelt field of Kubernetes",
             SCHEMA,

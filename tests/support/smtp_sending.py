@@ -27,7 +27,7 @@ def mailer(
     security: Security = Security.NONE,
     login: tuple[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
 ) -> SmtpMailer:
     username, password = login or (None, None)
     server = SmtpServer(

@@ -28,6 +28,8 @@ GRANT user_api, user_api_app TO {ADMINISTRATOR} WITH ADMIN OPTION;
 ALTER ROLE user_api PASSWORD 'the first one';
 GRANT CONNECT ON DATABASE user_api TO {ADMINISTRATOR}
 """
+FOREIGN = {"timezone": "Asia/Tokyo", "default_transaction_isolation": "serializable"}
+"""What provision.sql has to set otherwise for our logins."""
 _RULES = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"
 
 
@@ -59,7 +61,7 @@ def tls_postgres(folder: Path) -> Iterator[TlsPostgres]:
     host = str(ip_address("127.64.0.0") + 1 + secrets.randbelow(2**22 - 2))
     data = folder / "data"
     listening = {"listen_addresses": host}
-    quick = {"fsync": "off", "synchronous_commit": "off", "log_statement": "ddl"}
+    quick = {"fsync": "off", "synchronous_commit": "off", "log_statement": "ddl", **FOREIGN}
     with (
         patch.dict(postgres_server._SOCKET_ONLY, listening),
         LocalPostgres.start(data, settings=quick) as postgres,

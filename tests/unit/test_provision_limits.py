@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg2
 import pytest
@@ -22,17 +22,25 @@ from tests.support.provisioning import (
 LOGINS = ("user_api", "user_api_b", "user_api_owner")
 LOUD = {"log_min_duration_statement": "0", "log_error_verbosity": "verbose"}
 QUIET_ENOUGH = {"log_statement": "none"}
+FOREIGN = {"timezone": "Asia/Tokyo", "default_transaction_isolation": "serializable"}
+LIMITS = {
+    "statement_timeout": "2s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "5s",
+    "default_transaction_isolation": "read committed",
+    "timezone": "UTC",
+}
 
 
 @pytest.fixture(params=EVERY_INSTALLED, ids=label)
 def loud(request: pytest.FixtureRequest) -> Iterator[LocalPostgres]:
-    """A server that logs every statement."""
-    with started_on(request.param, **LOUD, **QUIET_ENOUGH) as started:
+    """A server that logs every statement, and is set for others than us."""
+    with started_on(request.param, **LOUD, **QUIET_ENOUGH, **FOREIGN) as started:
         yield started
 
 
-def shown(url: str) -> dict[str, object]:
-    return {name: run(url, f"SELECT current_setting('{name}')")[0][0] for name in QUIET}
+def shown(url: str, names: Iterable[str] = QUIET) -> dict[str, object]:
+    return {name: run(url, f"SELECT current_setting('{name}')")[0][0] for name in names}
 
 
 def may_connect(database: LocalPostgres, role: str, name: str) -> bool:
@@ -55,6 +63,13 @@ def test_each_login_is_quiet_whatever_the_server_logs(loud: LocalPostgres) -> No
         )
         assert isinstance(settings, list)
         assert {f"{name}={value}" for name, value in QUIET.items()} <= set(settings)
+
+
+def test_our_sessions_have_their_limits_whatever_the_servers_are(loud: LocalPostgres) -> None:
+    """Deadlines, UTC and the isolation that the statements were written for."""
+    assert not shown(loud.superuser_url, LIMITS).items() & LIMITS.items()
+    assert shown(loud.app_url, LIMITS) == LIMITS
+    assert shown(loud.owner_url, ["timezone"]) == {"timezone": "UTC"}
 
 
 def test_a_master_user_who_may_not_quieten_the_log_is_told(loud: LocalPostgres) -> None:

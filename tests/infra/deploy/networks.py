@@ -63,16 +63,20 @@ def _data_is_closed(account: Account, site: Site, vpc: str, data: set[str]) -> N
     tables = account.listed(
         "ec2", site.region, "describe_route_tables", "RouteTables", Filters=filters
     )
-    for table in tables:
-        if data & {each.get("SubnetId") for each in table["Associations"]}:
-            blocks = {route.get("DestinationCidrBlock") for route in table["Routes"]}
-            assert "0.0.0.0/0" not in blocks, "a data subnet has a way to the internet"
+    of_data = [
+        table for table in tables if data & {each.get("SubnetId") for each in table["Associations"]}
+    ]
+    assert of_data, "the data subnets have no route table"
+    for table in of_data:
+        blocks = {route.get("DestinationCidrBlock") for route in table["Routes"]}
+        assert "0.0.0.0/0" not in blocks, "a data subnet has a way to the internet"
     lists = account.listed(
         "ec2", site.region, "describe_network_acls", "NetworkAcls", Filters=filters
     )
     (ours,) = [each for each in lists if data & {one["SubnetId"] for one in each["Associations"]}]
     assert not ours["IsDefault"], "the data subnets have the default network ACL"
     assert data == {one["SubnetId"] for one in ours["Associations"]}, "data subnets without the ACL"
-    for entry in ours["Entries"]:
-        if entry["RuleAction"] == "allow" and not entry["Egress"]:
-            assert entry["CidrBlock"].startswith(f"{VPCS[site.region]}."), entry
+    let_in = [it for it in ours["Entries"] if it["RuleAction"] == "allow" and not it["Egress"]]
+    assert let_in, "the data subnets let nobody in"
+    for entry in let_in:
+        assert entry["CidrBlock"].startswith(f"{VPCS[site.region]}."), entry

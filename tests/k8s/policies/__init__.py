@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.k8s.cluster import Faults, Manifests
-from tests.k8s.policies import availability, configuration, hardening, networking, wiring
+from tests.k8s.policies import availability, configuration, details, hardening, networking, wiring
 
 Policy = Callable[[Manifests], Faults]
 
@@ -37,5 +37,9 @@ POLICIES: tuple[Policy, ...] = (
     configuration.settings,
     configuration.no_secrets,
     configuration.roles_of_aws,
+    details.protocols,
+    details.keys,
+    details.mesh_ports,
+    details.egress_peers,
 )
 """They see a whole cluster: an environment, what it stands on, and its migration."""
