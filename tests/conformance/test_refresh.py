@@ -21,11 +21,11 @@ def refresh(client: Client, token: str, user_agent: str = "conformance/1") -> An
 
 
 def age_last_rotation(superuser_url: str, session_id: str) -> None:
-    """As if the last rotation had been a minute ago."""
+    """As if the last rotation had been two minutes ago."""
     connection = psycopg2.connect(superuser_url)
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE sessions SET rotated_at = rotated_at - interval '1 minute' WHERE id = %s",
+            "UPDATE sessions SET rotated_at = rotated_at - interval '2 minutes' WHERE id = %s",
             (session_id,),
         )
     connection.close()

@@ -1,6 +1,6 @@
 """Every template against its committed copy, so that a review sees what a change deploys.
 
---write-tables writes them anew.
+pytest --write-tables writes them anew.
 """
 
 from __future__ import annotations

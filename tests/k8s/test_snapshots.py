@@ -1,6 +1,6 @@
 """Every rendering against its committed copy, so that a review sees what a change applies.
 
---write-tables writes them anew.
+pytest --write-tables writes them anew.
 """
 
 from __future__ import annotations

@@ -122,6 +122,16 @@ class Command:
 
 
 def left_over(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that are still there a moment later."""
-    _, alive = psutil.wait_procs(family, timeout=5)
-    return [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+    """Those that do not end."""
+    ends = time.monotonic() + SECONDS
+    while (alive := [each for each in family if _runs(each)]) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    """A zombie has ended, whether or not somebody asks how."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

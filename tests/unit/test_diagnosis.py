@@ -17,7 +17,9 @@ from core.services.diagnosis import database, operation
 from tests.support.clock import START
 from tests.support.storage import settings_for
 
-SETTINGS = settings_for("postgresql://user_api@db.example.com/user_api")
+SETTINGS = settings_for(
+    "postgresql://user_api@db.example.com/user_api", database_statement_timeout=2.0
+)
 SERVER = ServerFacts(
     version=150_004,
     version_text="15.4",

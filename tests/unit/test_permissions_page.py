@@ -17,7 +17,7 @@ needs every permission that the user or the role has
 ([0015](decisions/0015-who-administers-whom.md)). Generated from
 `core/domain/access.py` and the OpenAPI document; write it anew with
 
-    --write-tables .venv/bin/python -m pytest tests/unit/test_permissions_page.py
+    .venv/bin/python -m pytest tests/unit/test_permissions_page.py --write-tables
 
 """
 
