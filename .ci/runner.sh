@@ -39,11 +39,11 @@ run_stages() {
     done
     logs=build/$run
     mkdir -p "$logs"
-    child=
+    child= held=
     trap stop INT TERM
     chosen=("$@")
-    if [ $# -eq 0 ]; then chosen=("${order[@]}"); fi
-    if [ "$run" = nightly ] && [ $# -eq 0 ]; then leave_out_what_held; fi
+    if [ "$run" = nightly ]; then held=$logs/held-$(state); fi
+    if [ $# -eq 0 ]; then choose_the_rest; fi
     failed=() grown=() times=()
     pace=$(pace "$reference")
     for stage in "${chosen[@]}"; do run_stage "$run" "$stage"; done
@@ -51,25 +51,33 @@ run_stages() {
 }
 
 stop() {
-    kill -TERM "$child" 2>/dev/null || true
-    wait "$child" || true
+    if [ -n "$child" ]; then
+        kill -TERM "$child" 2>/dev/null || true
+        wait "$child" || true
+    fi
     exit 130
 }
 
-# Stages that held for the same commit, of a run that was interrupted or failed.
-leave_out_what_held() {
-    local commit left=() stage
-    commit=$(git rev-parse HEAD)$(git status --porcelain | sha256sum | cut -c 1-8)
-    held=$logs/held-$commit
-    touch "$held"
+# The commit, and what of it is changed in the work tree.
+state() {
+    local commit
+    commit=$(git rev-parse HEAD)
+    echo "$commit-$({ git status --porcelain && git diff HEAD; } | sha256sum | cut -c 1-8)"
+}
+
+# All stages but those that held for the same state, in a run that was interrupted or failed. When all have, again all.
+choose_the_rest() {
+    local stage
+    chosen=()
     for stage in "${order[@]}"; do
-        if grep -qx "$stage" "$held"; then echo "$stage held before, for this commit"; else left+=("$stage"); fi
+        if [ -z "$held" ] || ! grep -qsx "$stage" "$held"; then chosen+=("$stage"); fi
     done
-    if [ ${#left[@]} -eq 0 ]; then
-        : >"$held"
-        left=("${order[@]}")
+    if [ ${#chosen[@]} -eq 0 ]; then
+        rm "$held"
+        chosen=("${order[@]}")
+    elif [ ${#chosen[@]} -lt ${#order[@]} ]; then
+        echo "these held before: $(sort -u "$held" | paste -sd ' ')"
     fi
-    chosen=("${left[@]}")
 }
 
 run_stage() {
@@ -90,7 +98,7 @@ run_stage() {
     fi
     if [ "$result" != ok ]; then
         failed+=("$stage")
-    elif [ -n "${held:-}" ]; then
+    elif [ -n "$held" ]; then
         echo "$stage" >>"$held"
     fi
     took=$((SECONDS - began))

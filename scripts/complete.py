@@ -64,7 +64,8 @@ def main() -> int:
     for name in missing[:SHOWN]:
         print(f"complete: in no stage: {name}", file=sys.stderr)
     print(f"complete: {len(tests) - len(missing)} of {len(tests)} tests were selected")
-    return 1 if missing else 0
+    # None at all: then nothing was recorded.
+    return 1 if missing or not tests else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ROOT / ".ci"
+GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -21,9 +22,8 @@ def checkout(tmp_path: Path) -> Path:
     """A repository with the runner and no stages yet."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(CI / "runner.sh", tmp_path / ".ci")
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "Begin"]):
-        subprocess.run([*git, *command], cwd=tmp_path, check=True, timeout=30)
+        subprocess.run([*GIT, *command], cwd=tmp_path, check=True, timeout=30)
     (tmp_path / ".git/info/exclude").write_text("*\n")
     return tmp_path
 
@@ -33,7 +33,12 @@ def run(checkout: Path) -> Run:
     """Runs stages given as the lines of their functions, with a budget of 60 s each."""
 
     def run(
-        name: str = "ci", *chosen: str, budget: int = 60, limit: int = 60, **stages: str
+        name: str = "ci",
+        *chosen: str,
+        budget: int = 60,
+        limit: int = 60,
+        pace: float = 100,
+        **stages: str,
     ) -> subprocess.CompletedProcess[str]:
         functions = "\n".join(f"stage_{stage}() {{\n{lines}\n}}" for stage, lines in stages.items())
         script = checkout / ".ci" / name
@@ -41,7 +46,7 @@ def run(checkout: Path) -> Run:
             f'set -euo pipefail\n{functions}\nsource .ci/runner.sh\nrun_stages {name} "$@"\n'
         )
         budgets = "".join(f"{name} {stage} {budget} {limit}\n" for stage in stages)
-        (checkout / ".ci/budgets").write_text(f"# x\npace 100\n{budgets}")
+        (checkout / ".ci/budgets").write_text(f"# x\npace {pace}\n{budgets}")
         return subprocess.run(
             ["bash", script, *chosen],
             cwd=checkout,
@@ -82,6 +87,16 @@ def test_what_grew_is_told_and_is_no_failure(run: Run) -> None:
     done = run(first="true", budget=-60)
     assert done.returncode == 0
     assert "ci: grew by more than a quarter: first\n" in done.stdout
+    assert "grew" not in run(first="true").stdout
+
+
+def test_a_slower_machine_has_more_time(run: Run) -> None:
+    """In proportion to a piece of work that takes it longer than the machine of the budgets."""
+    shown = re.search(
+        r"^first +\d+ s of +(\d+)  ok$", run(first="true", pace=1e-9).stdout, re.MULTILINE
+    )
+    assert shown is not None
+    assert int(shown[1]) > 60 * 1000
 
 
 def test_what_was_skipped_is_repeated_at_the_end(run: Run) -> None:
@@ -105,8 +120,15 @@ def test_a_night_goes_on_where_it_stopped(run: Run, checkout: Path) -> None:
     (checkout / "ready").touch()
     second = run("nightly", **stages)
     assert second.returncode == 0
-    assert "first held before, for this commit" in second.stdout
+    assert "these held before: first\n" in second.stdout
     assert "=== first" not in second.stdout
+    assert "=== first" in run("nightly", **stages).stdout
+
+
+def test_a_night_begins_anew_for_another_commit(run: Run, checkout: Path) -> None:
+    stages = {"first": "echo one", "second": "false"}
+    run("nightly", **stages)
+    subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", "x"], cwd=checkout, check=True)
     assert "=== first" in run("nightly", **stages).stdout
 
 
@@ -122,3 +144,5 @@ def test_every_stage_has_a_budget(name: str) -> None:
     assert functions
     assert sorted(functions) == sorted(stage for stage, _, _ in lines)
     assert all(int(budget) < int(limit) for _, budget, limit in lines)
+    # It judges what the others have run.
+    assert name == "nightly" or lines[-1][0] == "complete"
