@@ -22,6 +22,7 @@ from core.config import DEVELOPMENT_SECRET_KEY, Settings, env_name
 from handler import cli
 from handler.cli.dev_service import DevService
 from handler.local.preparation import Preparation
+from tests.support.clients import until_ready
 from tests.support.processes import Command, left_over, run_command
 from tests.support.server import free_port
 
@@ -95,9 +96,12 @@ def test_the_first_start_says_what_to_open_and_try(first: FirstStart) -> None:
 
 
 def test_docs_and_mail_page_answer(first: FirstStart) -> None:
-    for path in ("/docs", "/dev/mail", "/health/ready"):
-        answer = httpx.get(first.developer.url + path, timeout=60, trust_env=False)
-        assert answer.status_code == 200, path
+    def status(path: str) -> int:
+        return httpx.get(first.developer.url + path, timeout=60, trust_env=False).status_code
+
+    for path in ("/docs", "/dev/mail"):
+        assert status(path) == 200, path
+    until_ready(lambda: status("/health/ready"))
 
 
 def test_the_metrics_answer_on_this_machine(first: FirstStart) -> None:

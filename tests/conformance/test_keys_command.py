@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import pytest
 from core.bootstrap import Core, build_core
 from core.config import Settings
 from handler.local.postgres import LocalPostgres
-from tests.support.clients import Client
+from tests.support.clients import Client, until_ready
 from tests.support.databases import migrated
 from tests.support.people import PASSWORD
 from tests.support.processes import run_command
@@ -27,7 +26,6 @@ from tests.support.staff import Staff
 from tests.support.storage import query
 
 WRONG = {"SECRET_KEY": base64.b64encode(b"set by mistake, of thirty-two bytes").decode()}
-SECONDS = 30.0
 DISCARDED = (
     "SELECT actor, subject, payload FROM audit_events JOIN audit_payloads ON event_id = id"
     " WHERE type = 'signing_keys.discarded'"
@@ -77,7 +75,7 @@ def place(postgres: LocalPostgres, environment: dict[str, str], tmp_path: Path) 
 def target(request: pytest.FixtureRequest, place: Place) -> Iterator[Client]:
     """With the right key, where a first process with a wrong one has already been."""
     with ServerProcess.start(place.settings | WRONG) as first:
-        until_ready(first.client())
+        until_ready(lambda: ready(first.client()))
     if request.param == "lambda":
         with RuntimeApi(HANDLER, place.settings, place.folder / "function.log") as runtime:
             yield RuntimeClient(runtime, "alb-multi-value")
@@ -88,13 +86,6 @@ def target(request: pytest.FixtureRequest, place: Place) -> Iterator[Client]:
 
 def ready(client: Client) -> int:
     return client.request("GET", "/health/ready").status
-
-
-def until_ready(client: Client) -> None:
-    ends = time.monotonic() + SECONDS
-    while ready(client) != 200:
-        assert time.monotonic() < ends, "not ready"
-        time.sleep(0.2)
 
 
 def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
@@ -124,7 +115,7 @@ def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
     kept = "SELECT count(*) FROM signing_keys"
     assert query(place.superuser_url, kept) == [(2,)]
 
-    until_ready(target)
+    until_ready(lambda: ready(target))
     assert place.check()["status"] == "ok"
     with place.core() as core:
         admin = Staff(core, place.superuser_url).person("admin")

@@ -65,7 +65,7 @@ def in_flight(server: ServerProcess) -> int:
 
 def test_they_answer_on_while_it_drains(environment: dict[str, str]) -> None:
     """What happens in the last seconds of a pod is seen too; then the process ends."""
-    with ServerProcess.start({**environment, "DRAIN_SECONDS": "8"}) as server:
+    with ServerProcess.start({**environment, "DRAIN_SECONDS": "20"}) as server:
         server.process.send_signal(signal.SIGTERM)
         while server.http.get("/health/ready").json()["status"] != "draining":
             time.sleep(0.02)

@@ -96,7 +96,7 @@ def test_a_killed_workers_mail_is_sent_when_its_lease_has_run_out(place: Place) 
     heard: list[bytes] = []
     with scripted_relay(lambda caller: converse(caller, {}, heard=heard)) as port:
         # It says hello, waits for the answer that never comes, and is killed meanwhile.
-        slow = {"MAIL_URL": f"smtp://127.0.0.1:{port}", "MAIL_TIMEOUT": "6"}
+        slow = {"MAIL_URL": f"smtp://127.0.0.1:{port}", "MAIL_TIMEOUT": "15"}
         with Command.start(
             "worker", settings={**place.settings, **slow}, cwd=place.folder
         ) as killed:

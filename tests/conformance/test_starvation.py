@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from core.errors import DomainError, Overloaded, StorageUnavailable, TooManyRequ
 from core.ports.security import HashJob
 from handler.http import readiness
 from handler.http.app import Application, create_app
-from tests.support.clients import random_address
+from tests.support.clients import READY_SECONDS, random_address, until_ready
 from tests.support.hashers import InlineHasher
 from tests.support.http_probe import Reply, answer, ask
 from tests.support.lambda_events import EVENT_BUILDERS, response_of
@@ -100,6 +100,15 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
+async def until_ready_beside(service: Service, waiting: Sequence[asyncio.Task[Reply]]) -> None:
+    """As `until_ready`, while these wait: no later, when they keep nothing waiting any more."""
+    ends, answered = time.monotonic() + READY_SECONDS, sum(each.done() for each in waiting)
+    while (told := (await service.ask("GET", "/health/ready")).status) != 200:
+        assert time.monotonic() < ends, f"not ready: {told}"
+        await asyncio.sleep(0.1)
+    assert sum(each.done() for each in waiting) == answered
+
+
 def _login(_: Service) -> tuple[str, str, dict[str, str]]:
     return "POST", "/v1/auth/login", {"identifier": random_email(), "password": PASSWORD}
 
@@ -142,7 +151,7 @@ def test_requests_that_wait_for_a_hash_hold_no_place(
         refresh = b'{"refresh_token": "x"}'
         for _ in range(5):
             assert (await service.ask("GET", ME, token=service.token)).status == 200
-            assert (await service.ask("GET", "/health/ready")).status == 200
+            await until_ready_beside(service, under_way)
             assert (await service.ask("POST", "/v1/auth/refresh", refresh)).status == 401
         other = asyncio.create_task(hashing())
         await until(lambda: len(service.hasher.waiting) > waited or other.done())
@@ -202,8 +211,9 @@ def test_reads_are_at_work_side_by_side_and_readiness_beside_them(
             ]
             await until(lambda: waiting() == 3)
             # Every place is taken, until the statements end.
-            for path in ("/health", "/health/live", "/health/ready"):
+            for path in ("/health", "/health/live"):
                 assert (await service.ask("GET", path)).status == 200
+            await until_ready_beside(service, reads)
             assert not any(each.done() for each in reads)
         statuses = {(await each).status for each in reads}
         # Those that waited for longer than a statement may are told so.
@@ -288,7 +298,7 @@ def test_a_frozen_database_is_told_before_its_deadline(
             event = EVENT_BUILDERS["alb-multi-value"]("GET", "/health/ready", headers, b"")
             return response_of(function.handle(event, None))[0]
 
-        assert ready() == 200
+        until_ready(ready)
         assert readiness.SECONDS < 2
         with frozen(superuser_url):
             began = time.monotonic()

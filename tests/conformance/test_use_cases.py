@@ -152,7 +152,7 @@ def test_closing_an_account_ends_a_login_in_progress_too(
 ) -> None:
     """Its session would be there again if the account were ever reopened."""
     owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
-    with ThreadPoolExecutor(1) as pool, held(superuser_url, of="nobody") as watching:
+    with ThreadPoolExecutor(1) as pool, held(superuser_url) as watching:
         with core.storage.write(anywhere()) as login:
             login.credentials.password_hash(owner.user.id)
             closing_it = pool.submit(

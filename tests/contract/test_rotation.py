@@ -19,20 +19,12 @@ from handler.aws.logins import SecretLogins
 from handler.aws.rotation import lambda_handler
 from handler.configuration import Configuration
 from migrations import runner
+from tests.support.provisioning import LIMITS
 from tests.support.rotation import OWNER_SECRET, SECRET, STEPS, Deployed, deployed_on
 from tests.support.storage import opened, query, sql
 from tests.support.tls_postgres import ADMINISTRATOR, TlsPostgres, tls_postgres
 
 pytestmark = pytest.mark.tls
-
-LIMITS = {
-    "statement_timeout": "2000",
-    "lock_timeout": "1000",
-    "idle_in_transaction_session_timeout": "5000",
-    "default_transaction_isolation": "read committed",
-    "TimeZone": "UTC",
-}
-"""What migrations/provision.sql gives the service's login; the server has others."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +115,7 @@ def test_the_twin_has_the_limits_and_rights_of_the_first(deployed: Deployed) -> 
     first = deployed.url()
     deployed.rotate()
     assert who(deployed.url()) == "user_api_b"
-    asked = "SELECT name, setting FROM pg_settings WHERE name = ANY (%s)"
+    asked = "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)"
     for url in (first, deployed.url()):
         assert dict(query(url, asked, (list(LIMITS),))) == LIMITS
     postgres = deployed.database.postgres

@@ -87,7 +87,7 @@ def test_locked_permissions_stay_until_the_end(
             uow.commit()
         return revoked
 
-    with ThreadPoolExecutor(1) as threads, held(superuser_url, of="") as nothing:
+    with ThreadPoolExecutor(1) as threads, held(superuser_url) as nothing:
         with storage.write(CONTEXT) as one, storage.write(CONTEXT) as other:
             for uow in (one, other):
                 assert uow.access.locked_permissions(user.id) == {"audit:read"}

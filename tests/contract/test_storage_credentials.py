@@ -197,7 +197,7 @@ def test_a_login_in_progress_holds_up_a_password_change(
             uow.credentials.set_password(user.id, "hash-2", now=START)
             uow.commit()
 
-    with ThreadPoolExecutor(1) as threads, held(superuser_url, of="") as nothing:
+    with ThreadPoolExecutor(1) as threads, held(superuser_url) as nothing:
         with storage.write(CONTEXT) as uow:
             assert uow.credentials.password_hash(user.id) == "hash-1"
             changed = threads.submit(change)

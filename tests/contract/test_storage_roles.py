@@ -58,7 +58,7 @@ def while_uncommitted(storage: PostgresStorage, superuser_url: str) -> Pair:
                 second(uow)
                 uow.commit()
 
-        with ThreadPoolExecutor(1) as threads, held(superuser_url, of="") as nothing:
+        with ThreadPoolExecutor(1) as threads, held(superuser_url) as nothing:
             with storage.write(CONTEXT) as uow:
                 first(uow)
                 waiting = threads.submit(later)

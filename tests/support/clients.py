@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ import httpx
 from tests.support.lambda_events import EVENT_BUILDERS, response_of
 
 Headers = Sequence[tuple[str, str]]
+
+READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ class Answer:
 def random_address() -> str:
     """A client of its own for each test: limits by address are about one client."""
     return ".".join(["10", *(str(secrets.randbelow(254) + 1) for _ in range(3))])
+
+
+def until_ready(status: Callable[[], int | None]) -> None:
+    """Asks for the status of `/health/ready` until it is 200.
+
+    On a busy machine a probe may take longer than the 1.5 s after which the answer is 503.
+    """
+    ends = time.monotonic() + READY_SECONDS
+    while (told := status()) != 200:
+        assert time.monotonic() < ends, f"not ready: {told}"
+        time.sleep(0.1)
 
 
 class Client(ABC):

@@ -1,16 +1,21 @@
-"""Password hashers that let a test see or steer what is computed."""
+"""Password hashers that let a test see or steer what is computed, and what was counted."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
+from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.ports.security import HashJob, PasswordCheck, PasswordHasher
 from core.services.stepwise import Steps, computed, stepwise
 
 T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Longer than a busy machine lets a hash wait to be counted."""
 
 
 @dataclass
@@ -67,3 +72,21 @@ class Waiting:
     @stepwise
     def verify(self, password_hash: str | None, password: str) -> Steps[PasswordCheck]:
         return (yield from computed(self.hasher.verify(password_hash, password)))
+
+
+def told(metrics: PrometheusMetrics) -> tuple[int, int]:
+    """Hashes computed, and those computed or waiting now."""
+    page = metrics.exposition()[1].decode()
+    found = dict(line.split(" ") for line in page.splitlines() if line.startswith("password_"))
+    return (
+        int(float(found["password_hashes_total"])),
+        int(float(found["password_hashes_in_flight"])),
+    )
+
+
+def comes_to(metrics: PrometheusMetrics, hashes: int) -> None:
+    """A hash is counted a moment after its waiter has the result; and no other is."""
+    ends = time.monotonic() + PATIENCE
+    while told(metrics) != (hashes, 0):
+        assert time.monotonic() < ends, told(metrics)
+        time.sleep(0.01)

@@ -16,6 +16,16 @@ from handler.local.postgres_binaries import Binaries
 
 PROVISION = (Path(__file__).resolve().parents[2] / "migrations" / "provision.sql").read_text()
 EVERY_INSTALLED = list(postgres_binaries._installed(os.environ))
+FOREIGN = {"timezone": "Asia/Tokyo", "default_transaction_isolation": "serializable"}
+"""Of a server; provision.sql has to set them otherwise for our logins."""
+LIMITS = {
+    "statement_timeout": "2s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "5s",
+    "default_transaction_isolation": "read committed",
+    "TimeZone": "UTC",
+}
+"""What provision.sql gives the service's login; the server has others."""
 ROLES = ("user_api", "user_api_app", "user_api_erasure", "user_api_owner")
 
 

@@ -30,10 +30,10 @@ class QuickProtocol(BoundedHttpProtocol):
 class KeptProtocol(BoundedHttpProtocol):
     """Quick from the second request of a connection on, so that the first is sure to be served."""
 
-    def _start_deadline(self) -> None:
+    @property
+    def header_timeout(self) -> float:  # type: ignore[override]
         earlier: object | None = self.cycle
-        seconds = PATIENCE if earlier is None else TIMEOUT
-        self._deadline = self.loop.call_later(seconds, self._out_of_time)
+        return PATIENCE if earlier is None else TIMEOUT
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

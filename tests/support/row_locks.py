@@ -13,6 +13,7 @@ import psycopg2
 _WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    " AND backend_type = 'client backend'"
 )
 
 
@@ -29,19 +30,21 @@ class Held:
         return self.holder.fetchone() if self.holder.description else None
 
     def until(self, number: int) -> None:
-        """Returns when so many wait for a lock in this database."""
+        """Returns when at least so many wait for a lock in this database."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             self.watch.execute(_WAITING)
-            if self.watch.fetchone() == (number,):
+            (waiting,) = self.watch.fetchone()
+            if waiting >= number:
                 return
             time.sleep(0.005)
         raise AssertionError(f"{number} do not wait")
 
 
 @contextmanager
-def held(url: str, *statements: str, of: str) -> Iterator[Held]:
-    """Runs statements whose parameters are all the id `of`, and holds what they have locked."""
+def held(url: str, *statements: str, of: str = "") -> Iterator[Held]:
+    """Runs statements whose parameters are all the id `of`, and holds what they have locked;
+    without statements it only watches."""
     with closing(psycopg2.connect(url)) as holding, closing(psycopg2.connect(url)) as looking:
         looking.autocommit = True
         with holding, holding.cursor() as holder, looking.cursor() as watch:

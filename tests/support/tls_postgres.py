@@ -17,6 +17,7 @@ from handler.local import postgres_server
 from handler.local.postgres import LocalPostgres
 from migrations.runner import upgrade
 from tests.support.certificates import certificate
+from tests.support.provisioning import FOREIGN
 from tests.support.storage import query
 
 ADMINISTRATOR, ADMINISTRATOR_PASSWORD = "rds_master", "of-the-rotation"
@@ -28,8 +29,6 @@ GRANT user_api, user_api_app TO {ADMINISTRATOR} WITH ADMIN OPTION;
 ALTER ROLE user_api PASSWORD 'the first one';
 GRANT CONNECT ON DATABASE user_api TO {ADMINISTRATOR}
 """
-FOREIGN = {"timezone": "Asia/Tokyo", "default_transaction_isolation": "serializable"}
-"""What provision.sql has to set otherwise for our logins."""
 _RULES = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"
 
 

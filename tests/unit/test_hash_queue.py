@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from core.adapters.crypto.hash_queue import LONGEST_LINE, HashQueue
 from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.errors import Overloaded
 from core.ports.security import HashJob
+from tests.support.hashers import comes_to, told
 from tests.support.redis_places import Stopwatch
 
 SECONDS = 30
@@ -48,23 +48,6 @@ def busy(hashes: HashQueue) -> Iterator[None]:
     finally:
         end.set()
         held.result(SECONDS)
-
-
-def in_flight(metrics: PrometheusMetrics) -> tuple[float, float]:
-    page = dict(
-        line.split(" ")
-        for line in metrics.exposition()[1].decode().splitlines()
-        if line.startswith("password_hashes")
-    )
-    return float(page["password_hashes_in_flight"]), float(page["password_hashes_total"])
-
-
-def comes_to(metrics: PrometheusMetrics, hashes: int) -> None:
-    """A hash is counted a moment after its waiter has the result; and no other is."""
-    ends = time.monotonic() + SECONDS
-    while in_flight(metrics) != (0, hashes):
-        assert time.monotonic() < ends, in_flight(metrics)
-        time.sleep(0.01)
 
 
 def test_a_newcomer_is_hashed_before_a_crowd() -> None:
@@ -124,7 +107,7 @@ def test_a_full_line_refuses_the_greediest() -> None:
         assert len(refused) == 1
         with pytest.raises(Overloaded):
             refused[0].result()
-        assert in_flight(metrics)[0] == LONGEST_LINE + 1
+        assert told(metrics)[1] == LONGEST_LINE + 1
     assert newcomer.result(SECONDS) == "done"
     for each in crowd:
         each.exception(SECONDS)

@@ -30,6 +30,17 @@ def timed(story: Coroutine[Any, Any, Reply]) -> tuple[Reply, float]:
         return runner.run(story), runner.get_loop().time()
 
 
+async def pass_time(seconds: float) -> None:
+    """For whoever waits in this event loop. In small steps, for one deadline follows another."""
+    loop = asyncio.get_running_loop()
+    earlier, passed = loop.time, 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: earlier() + passed)
+        while passed < seconds:
+            passed += seconds / 200
+            await asyncio.sleep(0)
+
+
 async def given_up_has_ended() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert others
@@ -109,20 +120,25 @@ def test_a_slow_answer_is_given_up_while_its_thread_goes_on(
 
 def test_what_was_given_up_before_it_began_is_never_done() -> None:
     """Else a queue of requests that were answered 503 is worked off when the database is back."""
-    go_on = threading.Event()
+    go_on, one_more = threading.Event(), threading.Semaphore(0)
     begun: list[int] = []
 
     def work() -> None:
         begun.append(1)
+        one_more.release()
         go_on.wait(SECONDS)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await run_sync(work)
 
     async def story() -> list[Reply]:
-        # Until then as many have begun as may, on a busy machine too.
-        layered = wrapped(app, request_timeout=2)
-        replies = await asyncio.gather(*(ask(layered, "GET", "/") for _ in range(9)))
+        layered = wrapped(app, request_timeout=SECONDS)
+        asked = asyncio.gather(*(ask(layered, "GET", "/") for _ in range(9)))
+        for _ in range(SETTINGS.database_pool_size):
+            assert await asyncio.to_thread(one_more.acquire, timeout=SECONDS / 2)
+        # As many have begun as may, however long that took; now the time of all is over.
+        await pass_time(2 * SECONDS)
+        replies = await asked
         go_on.set()
         await given_up_has_ended()
         return replies

@@ -16,7 +16,7 @@ from core.adapters.telemetry.metrics import PrometheusMetrics
 from core.config import Settings
 from core.errors import Overloaded
 from core.ports.security import HashJob
-from tests.support.hashers import Waiting
+from tests.support.hashers import Waiting, comes_to, told
 
 PASSWORD = "correct horse battery staple"
 PATIENCE = 30.0
@@ -40,24 +40,6 @@ def hasher(
             metrics=metrics or PrometheusMetrics(version="1.2.3"),
         )
     )
-
-
-def told(metrics: PrometheusMetrics) -> tuple[int, int]:
-    """Hashes computed, and those computed or waiting now."""
-    page = metrics.exposition()[1].decode()
-    found = dict(line.split(" ") for line in page.splitlines() if line.startswith("password_"))
-    return (
-        int(float(found["password_hashes_total"])),
-        int(float(found["password_hashes_in_flight"])),
-    )
-
-
-def comes_to(metrics: PrometheusMetrics, hashes: int) -> None:
-    """A hash is counted a moment after its waiter has the result; and no other is."""
-    ends = time.monotonic() + PATIENCE
-    while told(metrics) != (hashes, 0):
-        assert time.monotonic() < ends, told(metrics)
-        time.sleep(0.01)
 
 
 def work(low: Waiting, stored: str | None) -> float:

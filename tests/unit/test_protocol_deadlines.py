@@ -81,7 +81,9 @@ def test_a_connection_without_a_request_is_closed(port: int, sent: bytes) -> Non
     """At the deadline, and silently: nobody waits for an answer."""
     began = time.monotonic()
     with connect(port) as connection:
-        connection.sendall(sent)
+        # On a busy machine the deadline may come first.
+        with contextlib.suppress(OSError):
+            connection.sendall(sent)
         assert read_to_end(connection) == b""
     assert EARLIEST < time.monotonic() - began < LATEST
 

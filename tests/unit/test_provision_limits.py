@@ -13,6 +13,8 @@ from handler.local.postgres_binaries import Binaries
 from migrations import runner
 from tests.support.provisioning import (
     EVERY_INSTALLED,
+    FOREIGN,
+    LIMITS,
     as_rds_makes_it,
     label,
     run,
@@ -22,14 +24,6 @@ from tests.support.provisioning import (
 LOGINS = ("user_api", "user_api_b", "user_api_owner")
 LOUD = {"log_min_duration_statement": "0", "log_error_verbosity": "verbose"}
 QUIET_ENOUGH = {"log_statement": "none"}
-FOREIGN = {"timezone": "Asia/Tokyo", "default_transaction_isolation": "serializable"}
-LIMITS = {
-    "statement_timeout": "2s",
-    "lock_timeout": "1s",
-    "idle_in_transaction_session_timeout": "5s",
-    "default_transaction_isolation": "read committed",
-    "timezone": "UTC",
-}
 
 
 @pytest.fixture(params=EVERY_INSTALLED, ids=label)

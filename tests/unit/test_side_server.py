@@ -53,7 +53,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def quick(port: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The port of a server with a short deadline; it is sure to answer nothing."""
+    """The port of a server with a deadline so short that nobody can count on an answer."""
     monkeypatch.setattr(handler.side_server, "DEADLINE_SECONDS", DEADLINE)
     return port
 
@@ -136,7 +136,8 @@ def test_a_client_that_says_nothing_is_let_go(quick: int) -> None:
     """No thread is left behind, whatever it has sent."""
     for sent in (b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"):
         began = time.monotonic()
-        with connect(quick) as silent:
+        with connect(quick) as silent, contextlib.suppress(ConnectionError):
+            # On a busy machine the deadline may come first.
             silent.sendall(sent)
             assert silent.recv(1024) == b""
         assert DEADLINE * 0.8 < time.monotonic() - began < LATEST
@@ -153,11 +154,13 @@ def test_a_client_that_sends_a_byte_now_and_then_is_let_go(quick: int) -> None:
     assert DEADLINE * 0.8 < time.monotonic() - began < LATEST
 
 
-def test_a_client_that_never_reads_is_let_go(quick: int) -> None:
+def test_a_client_that_never_reads_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before, began = threading.active_count(), time.monotonic()
-    with connect(quick) as deaf:
+    with connect(port) as deaf:
         deaf.sendall(b"GET /big HTTP/1.1\r\n\r\n")
         assert deaf.recv(1)
+        # Only now: the answer has begun, however long that took.
+        monkeypatch.setattr(handler.side_server, "DEADLINE_SECONDS", DEADLINE)
         wait_for(lambda: threading.active_count() == before)
         assert time.monotonic() - began > DEADLINE * 0.8
 
