@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ from tests.support.server_log import AS_RDS
 from tests.support.staff import Staff
 
 __all__ = ["logs_are_reviewed"]
+
+# Who starts a shell's command in the background has it ignore Ctrl-C, and what a test starts too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
