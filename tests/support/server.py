@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +23,8 @@ from tests.support.log_review import review
 
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0
+# Linux gives clients ports from 32768 on.
+_NO_CLIENTS = range(10_000, 30_000)
 
 
 def free_port() -> int:
@@ -28,12 +32,16 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """All of them different."""
+    """All of them different; none that a client may get before somebody listens on it."""
+    found: list[int] = []
     with ExitStack() as stack:
-        listeners = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [listener.getsockname()[1] for listener in listeners]
+        for port in random.SystemRandom().sample(_NO_CLIENTS, 1000):
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise AssertionError(f"no {count} free ports")
 
 
 class ServerProcess:
