@@ -45,7 +45,7 @@ touch "$venv/.unfinished"
 
 echo "user-api: installing $(grep -c '^[a-z].*==' "$lock") packages into $venv"
 pip() {
-    # Python compiles what it imports, and most of what comes with a package nobody does.
+    # Python compiles what it imports; pip would compile every file.
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input install -qq --no-compile "$@" ||
         stop "pip could not install, its message is above; it needs a registry of Python packages"
 }

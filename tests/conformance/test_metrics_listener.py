@@ -54,7 +54,7 @@ def test_they_answer_while_every_endpoint_waits(environment: dict[str, str]) -> 
                     assert time.monotonic() < ends, flying
                     time.sleep(0.05)
             finally:
-                # Nobody waits for the answers.
+                # The test needs no answers.
                 server.kill()
 
 

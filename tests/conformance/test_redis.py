@@ -135,7 +135,7 @@ def ready(client: Client) -> tuple[int, str]:
 
 
 def wait_for(client: Client, state: str) -> None:
-    """Ready besides: whatever state Redis is in, it keeps nobody from that."""
+    """The process is ready besides, in each state of Redis."""
 
     def holds() -> bool:
         # On a busy machine a probe may be too late, and another one is not.
@@ -198,7 +198,7 @@ def test_no_request_fails(
     until_ready(lambda: ready(client)[0])
 
     def asked_in_vain() -> bool:
-        """Not at once after a failure: then nobody asks for a second. A limit is counted by what
+        """For a second after a failure no process asks Redis. A limit is counted by what
         requests ask for, and not by a look at readiness."""
         assert forgot(client.from_address(random_address())).status == 202
         return limits_failed(client) > limits

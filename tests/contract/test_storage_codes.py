@@ -157,7 +157,7 @@ def test_sign_ups_of_an_address_are_found_and_discarded(storage: PostgresStorage
 
 
 def test_of_sign_ups_in_one_millisecond_the_last_is_the_newest(storage: PostgresStorage) -> None:
-    """Their ids rise; in whatever order they were written."""
+    """Their ids rise; the order of writing does not count."""
     email = f"{IDS.new()}@example.com"
     first, second, third = (pending(email) for _ in range(3))
     with storage.write(CONTEXT) as uow:

@@ -109,7 +109,7 @@ def test_a_lock_that_is_held_for_too_long_ends_the_migration(fresh: Database) ->
 
 
 def test_the_service_goes_on_while_a_migration_waits_for_its_lock(fresh: Database) -> None:
-    """Whoever queues behind the waiting migration waits half a second at most: it gives way and
+    """Statements behind the waiting migration wait half a second at most: it gives way and
     tries again, until it gets its lock."""
     upgrade(fresh.owner, "0003")
     read = "SELECT count(*) FROM outbox"

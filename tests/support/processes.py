@@ -130,7 +130,7 @@ def left_over(family: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """A zombie has ended, whether or not somebody asks how."""
+    """A zombie has ended, though its parent has not asked how."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -87,7 +87,7 @@ class RedisPlace:
         return KeyNames(HmacPseudonyms(self.secret))
 
     def age(self, kind: str, key: str, seconds: float) -> None:
-        """As if so many seconds had passed for it: nobody has to be quicker than its end."""
+        """As if so many seconds had passed for it: no test has to be quicker than its end."""
         name = self.names.of(kind, key)
 
         def ask(*words: str | int) -> int:

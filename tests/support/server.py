@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """All of them different; none that a client may get before somebody listens on it."""
+    """All of them different; none that a client may get before the server listens on it."""
     found: list[int] = []
     with ExitStack() as stack:
         for port in random.SystemRandom().sample(_NO_CLIENTS, 1000):

@@ -23,6 +23,7 @@ from core.domain.user import NewUser, UserStatus
 from core.ports.logins import LoginSource
 from core.ports.runtime import OutboxState
 from tests.support.clock import START, FixedClock
+from tests.support.environment import PATIENT_DATABASE
 
 _KEY = b"a key of thirty-two bytes, or so"
 IDS = UuidV7Ids(SystemClock())
@@ -112,9 +113,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
         "DATABASE_URL": database_url,
         "SECRET_KEY": "ZGV2ZWxvcG1lbnQgb25seSBzZWNyZXQga2V5IDAwMDE=",  # pragma: allowlist secret
         "MAIL_URL": "directory:///tmp",
-        "DATABASE_CONNECT_TIMEOUT": "20",
-        "DATABASE_POOL_TIMEOUT": "20",
-        "DATABASE_STATEMENT_TIMEOUT": "20",
+        **PATIENT_DATABASE,
     }
     return replace(Settings.from_environ(environ), **changes)
 

@@ -31,7 +31,7 @@ def timed(story: Coroutine[Any, Any, Reply]) -> tuple[Reply, float]:
 
 
 async def pass_time(seconds: float) -> None:
-    """For whoever waits in this event loop. In small steps, for one deadline follows another."""
+    """Moves this event loop's clock, in small steps, for one deadline follows another."""
     loop = asyncio.get_running_loop()
     earlier, passed = loop.time, 0.0
     with pytest.MonkeyPatch.context() as patch:

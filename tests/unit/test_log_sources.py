@@ -99,7 +99,7 @@ def test_lambda_logs_the_same_way(
 
 
 def test_the_rotation_tells_of_its_steps_and_libraries_keep_silent(stream: io.StringIO) -> None:
-    """It logs by awslambdaric's handler; whatever else the process does is heard from warnings
+    """It logs by awslambdaric's handler; the loggers of others are heard from warnings
     on, as before."""
     logging.basicConfig(level=logging.WARNING, stream=stream, force=True)
     with pytest.raises(ConfigurationError):

@@ -53,7 +53,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def quick(port: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The port of a server with a deadline so short that nobody can count on an answer."""
+    """The port of a server with a deadline so short that no client can count on an answer."""
     monkeypatch.setattr(handler.side_server, "DEADLINE_SECONDS", DEADLINE)
     return port
 

@@ -24,8 +24,7 @@ def subnets(
     filters = [{"Name": "vpc-id", "Values": vpcs(account, deployment, site)}]
     tiers: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in account.listed("ec2", site.region, "describe_subnets", "Subnets", Filters=filters):
-        tags = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
-        tiers[tags["aws-cdk:subnet-name"]].append(each)
+        tiers[_tags(each)["aws-cdk:subnet-name"]].append(each)
     return tiers
 
 
@@ -59,9 +58,8 @@ def check(account: Account, deployment: Deployment, site: Site, figures: Figures
     assert vpc in {each["ResourceId"] for each in flows}, "the VPC has no flow log"
 
 
-def _logical_id(resource: Mapping[str, Any]) -> str:
-    tags = {tag["Key"]: tag["Value"] for tag in resource["Tags"]}
-    return str(tags.get("aws:cloudformation:logical-id", ""))
+def _tags(resource: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource["Tags"]}
 
 
 def _data_is_closed(account: Account, site: Site, vpc: str, data: set[str]) -> None:
@@ -70,7 +68,8 @@ def _data_is_closed(account: Account, site: Site, vpc: str, data: set[str]) -> N
         "ec2", site.region, "describe_route_tables", "RouteTables", Filters=filters
     )
     # moto associates no table with a subnet: whose it is, its name in the template tells.
-    of_data = [table for table in tables if "VpcdataSubnet" in _logical_id(table)]
+    named = "aws:cloudformation:logical-id"
+    of_data = [table for table in tables if "VpcdataSubnet" in _tags(table).get(named, "")]
     assert len(of_data) == len(data), "the data subnets have no route tables"
     for table in of_data:
         blocks = {route.get("DestinationCidrBlock") for route in table["Routes"]}
@@ -82,6 +81,6 @@ def _data_is_closed(account: Account, site: Site, vpc: str, data: set[str]) -> N
     assert not ours["IsDefault"], "the data subnets have the default network ACL"
     assert data == {one["SubnetId"] for one in ours["Associations"]}, "data subnets without the ACL"
     let_in = [it for it in ours["Entries"] if it["RuleAction"] == "allow" and not it["Egress"]]
-    assert let_in, "the data subnets let nobody in"
+    assert let_in, "the data subnets let no address in"
     for entry in let_in:
         assert entry["CidrBlock"].startswith(f"{VPCS[site.region]}."), entry

@@ -105,7 +105,7 @@ def mesh_ports(manifests: Manifests) -> Faults:
             if pod.namespace == namespace(it) and selects(it["spec"].get("selector"), pod.labels)
         ]
         there = {str(port["containerPort"]) for pod in chosen for port in pod.ports()}
-        faults += [f"{title(it)}: nobody has port {port}" for port in _of_mesh(it) - there]
+        faults += [f"{title(it)}: no container has port {port}" for port in _of_mesh(it) - there]
     for it in of_kind(manifests, "VirtualService"):
         for way in (each for http in it["spec"].get("http", ()) for each in http.get("route", ())):
             host, port = way["destination"]["host"], way["destination"]["port"]["number"]
