@@ -11,7 +11,7 @@ MEASURED_BY = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.versio
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-.PHONY: help run demo cost diagrams test coverage lint fuzz planted nightly bench-directory bench-start bench-attack bench-loads bench-bodies bench-search bench-metrics lambda-package lock clean \
+.PHONY: help run demo cost diagrams test coverage lint fuzz planted mutants nightly bench-directory bench-start bench-attack bench-loads bench-bodies bench-search bench-metrics lambda-package lock clean \
 	synth compliance infra-test deploy-offline checkov k8s-check image-check pin
 .DEFAULT_GOAL := help
 
@@ -88,6 +88,9 @@ lambda-package: .venv/.dev ## The Lambda function's zip in build/lambda (ARGS="-
 
 planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail when they should (ARGS=name)
 	$(BIN)/python -m scripts.planted $(ARGS)
+
+mutants: .venv/.dev ## Change the code in 100 places and see whether a test fails (ARGS="--seed N")
+	@$(BIN)/python -m scripts.mutants --tests "$(COVERING)" --markers "$(EVERYWHERE)" $(ARGS)
 
 nightly: .venv/.dev ## The long forms of what .ci/run shows in short; goes on where it stopped (ARGS=STAGE)
 	@.ci/nightly $(ARGS)

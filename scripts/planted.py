@@ -17,136 +17,18 @@ proof. Exit status 0 when every patch was noticed, 1 otherwise.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from scripts.planted_verdict import (
-    Outcome,
-    UnusablePatch,
-    Verdict,
-    judge,
-    read_outcome,
-    selection,
-)
+from scripts.planted_verdict import UnusablePatch, Verdict, judge, selection
+from scripts.scratch import ROOT, Bench, git, show_end
 
-ROOT = Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "tests" / "planted"
-PACKAGES = "core, handler, migrations, tests"
-
-
-class Bench:
-    """Scratch worktrees and the pytest processes in them; `stop` ends all of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._git = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = threading.Event()
-
-    @contextlib.contextmanager
-    def worktree(self, name: str) -> Iterator[Path]:
-        tree = self._folder / name
-        with self._git:
-            _git(ROOT, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
-        try:
-            yield tree
-        finally:
-            with self._git:
-                _git(ROOT, "worktree", "remove", "--force", str(tree))
-
-    def run(self, tree: Path, arguments: Sequence[str], *, seconds: float) -> Outcome:
-        """Raises UnusablePatch when the deadline passes or another checkout's code is imported."""
-        self._check_imports(tree)
-        report, log = tree.parent / f"{tree.name}.xml", tree.parent / f"{tree.name}.log"
-        report.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, f"--junitxml={report}"],
-                cwd=tree,
-                env=_environment(tree),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._running.add(process)
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise UnusablePatch(f"its test took more than {seconds:.0f} s") from None
-        finally:
-            _end(process)
-            self._running.discard(process)
-        if self._stopped.is_set():
-            raise UnusablePatch("stopped")
-        outcome = read_outcome(status, report)
-        if status not in {0, 1} or outcome.errors:
-            _show_end(log)
-        return outcome
-
-    def stop(self) -> None:
-        self._stopped.set()
-        for process in list(self._running):
-            _end(process)
-
-    def _check_imports(self, tree: Path) -> None:
-        if self._stopped.is_set():
-            raise UnusablePatch("stopped")
-        listing = f"import {PACKAGES}\nfor m in ({PACKAGES}): print(m.__file__)"
-        found = subprocess.run(
-            [sys.executable, "-c", listing],
-            cwd=self._folder,
-            env=_environment(tree),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        files = found.stdout.splitlines()
-        if found.returncode or not all(Path(file).is_relative_to(tree) for file in files):
-            raise UnusablePatch(f"Python imports other code: {found.stdout}{found.stderr[-500:]}")
-
-
-def _environment(tree: Path) -> dict[str, str]:
-    # RECORDED_TESTS is for tests that run on code as it is.
-    left = ("COVERAGE_", "RECORDED_TESTS")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(left)}
-    return kept | {"PYTHONPATH": str(tree)}
-
-
-def _git(folder: Path, *arguments: str) -> None:
-    """Raises UnusablePatch with git's own words."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    if done.returncode:
-        raise UnusablePatch(done.stderr.strip().replace("\n", "; ") or f"git {arguments[0]} failed")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupts first, so that fixtures stop their servers; then ends the rest of the group."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(5)
-
-
-def _show_end(log: Path) -> None:
-    print(log.read_text(errors="replace")[-3000:], file=sys.stderr, flush=True)
 
 
 def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], seconds: float) -> bool:
@@ -158,7 +40,7 @@ def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], second
         for run in runs:
             outcome = bench.run(tree, run, seconds=seconds * len(run))
             if outcome.status or not outcome.passed:
-                _show_end(tree.parent / f"{tree.name}.log")
+                show_end(tree.parent / f"{tree.name}.log")
                 print("planted: these tests do not pass without a patch", file=sys.stderr)
                 return False
     return True
@@ -168,7 +50,7 @@ def try_patch(bench: Bench, patch: Path, tests: Sequence[str], seconds: float) -
     try:
         with bench.worktree(patch.stem) as tree:
             try:
-                _git(tree, "apply", "--whitespace=nowarn", str(patch))
+                git(tree, "apply", "--whitespace=nowarn", str(patch))
             except UnusablePatch as error:
                 return Verdict(False, f"no longer applies: {error}")
             return judge(bench.run(tree, tests, seconds=seconds))

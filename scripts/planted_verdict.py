@@ -19,12 +19,16 @@ class UnusablePatch(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one run of pytest reported: its exit status, counts, and the message of each failure."""
+    """What one run of pytest reported: its exit status, counts, and the message of each failure.
+
+    `broken` are the tests that failed or whose fixtures did, as node ids.
+    """
 
     status: int
     passed: int = 0
     errors: int = 0
     failures: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,5 +81,24 @@ def read_outcome(status: int, report: Path) -> Outcome:
     failures = tuple(node.get("message", "") for node in root.iter("failure"))
     errors = len(list(root.iter("error")))
     silent = len(list(root.iter("skipped"))) + len(failures) + errors
-    passed = len(list(root.iter("testcase"))) - silent
-    return Outcome(status=status, passed=passed, errors=errors, failures=failures)
+    cases = list(root.iter("testcase"))
+    broken = tuple(
+        _node(case)
+        for case in cases
+        if case.find("failure") is not None or case.find("error") is not None
+    )
+    return Outcome(
+        status=status,
+        passed=len(cases) - silent,
+        errors=errors,
+        failures=failures,
+        broken=broken,
+    )
+
+
+def _node(case: ET.Element) -> str:
+    """The report joins modules and classes by dots; a module's name begins with a small letter."""
+    words = case.get("classname", "").split(".")
+    classes = [word for word in words if word[:1].isupper()]
+    file = "/".join(word for word in words if word not in classes) + ".py"
+    return "::".join([file, *classes, case.get("name", "")])

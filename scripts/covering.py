@@ -1,0 +1,106 @@
+"""Which tests run which lines: a plugin of pytest that records it, and whom a mutation is shown.
+
+    coverage run -m pytest -p scripts.covering ...    with COVERED_BY, a folder for the durations
+
+The context of each line is the test that ran it, in its own process and in servers that it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import coverage
+import pytest
+
+from scripts.mutations import Mutation
+
+# As many seconds of tests are tried for one mutation.
+BUDGET = 120.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Raises nothing: what is not measured has no context."""
+    os.environ["COVERED_BY_TEST"] = item.nodeid
+    began = time.monotonic()
+    if measured := coverage.Coverage.current():
+        measured.switch_context(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        if measured:
+            measured.switch_context("")
+        line = json.dumps([item.nodeid, round(time.monotonic() - began, 3)])
+        with Path(os.environ["COVERED_BY"], f"{os.getpid()}.jsonl").open("a") as durations:
+            durations.write(line + "\n")
+
+
+class Covering:
+    """What one run of all tests has recorded.
+
+    Args:
+        data: coverage's combined file.
+        durations: the folder of COVERED_BY.
+        sources: the text of each file by its path, as the paths of mutations are.
+    """
+
+    def __init__(self, data: Path, durations: Path, sources: Mapping[str, str]) -> None:
+        self._data = coverage.CoverageData(str(data))
+        self._data.read()
+        self._files = {
+            path: next((f for f in self._data.measured_files() if f.endswith(f"/{path}")), None)
+            for path in sources
+        }
+        self._sources = sources
+        self._lines: dict[str, dict[int, list[str]]] = {}
+        self._seconds: dict[str, float] = {}
+        for part in durations.glob("*.jsonl"):
+            for line in part.read_text().splitlines():
+                test, seconds = json.loads(line)
+                self._seconds[test] = seconds
+
+    def tests(self, mutation: Mutation) -> list[str]:
+        """Node ids, those of one file together, within BUDGET; empty where none is known."""
+        first, last = mutation.lines
+        found = self._of_lines(mutation.path, range(first, last + 1))
+        for name in mutation.names:
+            found |= self._of_name(name)
+        return self._within_budget(found)
+
+    def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
+        if path not in self._lines:
+            measured = self._files.get(path)
+            self._lines[path] = self._data.contexts_by_lineno(measured) if measured else {}
+        known = self._lines[path]
+        contexts = {context for line in lines for context in known.get(line, ())}
+        return {test for context in contexts for test in context.split("|") if "::" in test}
+
+    def _of_name(self, name: str) -> set[str]:
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        found: set[str] = set()
+        for path, source in self._sources.items():
+            if name in source:
+                lines = source.splitlines()
+                found |= self._of_lines(path, (n for n, t in enumerate(lines, 1) if word.search(t)))
+        return found
+
+    def _within_budget(self, tests: Iterable[str]) -> list[str]:
+        """The quickest of each file in turn, as a test of another file sees with other eyes."""
+        of_files: dict[str, list[str]] = defaultdict(list)
+        for test in sorted(tests, key=lambda test: (self._seconds.get(test, 1.0), test)):
+            of_files[test.split("::")[0]].append(test)
+        chosen: dict[str, list[str]] = defaultdict(list)
+        spent, turn = 0.0, 0
+        while spent < BUDGET and any(turn < len(of_file) for of_file in of_files.values()):
+            for name, of_file in of_files.items():
+                if turn < len(of_file) and spent < BUDGET:
+                    chosen[name].append(of_file[turn])
+                    spent += self._seconds.get(of_file[turn], 1.0)
+            turn += 1
+        return [test for of_file in chosen.values() for test in of_file]

@@ -1,0 +1,275 @@
+"""Every place of a source where one small change makes another program, for `scripts.mutants`.
+
+Python is read as a syntax tree, YAML as its scalars. Prose (strings with blanks, f-strings,
+docstrings, descriptions) and types are left alone: a change there is none of behaviour.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+_COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+_CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Div: ast.Mult,
+}
+_PROSE = {"description", "summary", "help", "title", "doc", "detail", "reason"}
+_TYPES = {"Literal", "cast", "TypeVar", "NewType"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One change of one file. `start` and `end` are offsets in bytes; `before` and `after` say it.
+
+    `lines` are the first and the last line of the statement; `names` are what else leads to it: the
+    names that a statement outside of functions defines, empty inside of one.
+    """
+
+    path: str
+    kind: str
+    line: int
+    lines: tuple[int, int]
+    start: int
+    end: int
+    before: str
+    after: str
+    names: tuple[str, ...] = ()
+
+    def applied(self, source: bytes) -> bytes:
+        return source[: self.start] + self.after.encode() + source[self.end :]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.after)}"
+
+
+def mutations(path: str, source: str) -> list[Mutation]:
+    """All of a file, in its order. Raises SyntaxError or yaml.YAMLError for what is none."""
+    if path.endswith(".py"):
+        places = _Places(path, source)
+        places.visit(ast.parse(source))
+        return places.found
+    return list(_of_yaml(path, source))
+
+
+class _Places(ast.NodeVisitor):
+    def __init__(self, path: str, source: str) -> None:
+        self.found: list[Mutation] = []
+        self._path = path
+        self._source = source.encode()
+        self._starts = [0]
+        for text in self._source.splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(text))
+        self._lines = (1, 1)
+        self._names: tuple[str, ...] = ()
+        self._inside = False
+
+    def visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.stmt):
+            self._statement(node)
+        else:
+            self._expression(node)
+
+    def _statement(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _is_prose(node):
+            return
+        if isinstance(node, ast.If) and _is_for_readers(node.test):
+            return
+        around = self._lines, self._names
+        body = getattr(node, "body", None)
+        last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+        self._lines = node.lineno, last
+        if not self._inside:
+            self._names = (*self._names[:1], *_defined(node))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._function(node)
+        else:
+            self._changes_of(node)
+            self._children(node)
+        self._lines, self._names = around
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for default in [*node.args.defaults, *node.args.kw_defaults, *node.decorator_list]:
+            if default is not None:
+                self.visit(default)
+        inside, names = self._inside, self._names
+        self._inside, self._names = True, ()
+        for child in node.body:
+            self.visit(child)
+        self._inside, self._names = inside, names
+
+    def _changes_of(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.If | ast.While):
+            negated = ast.UnaryOp(ast.Not(), node.test)
+            self._change("condition", node.test, f"({ast.unparse(negated)})")
+        elif isinstance(node, ast.Return) and node.value and not _is_none(node.value):
+            self._change("return", node, "return None")
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
+            self._change("statement", node, "pass")
+
+    def _children(self, node: ast.AST) -> None:
+        for field, value in ast.iter_fields(node):
+            if field in {"annotation", "returns", "type_params"}:
+                continue
+            if field == "decorator_list" and isinstance(node, ast.ClassDef):
+                continue
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    self.visit(child)
+
+    def _expression(self, node: ast.AST) -> None:
+        if isinstance(node, ast.JoinedStr) or _is_type(node):
+            return
+        if isinstance(node, ast.keyword) and node.arg in _PROSE:
+            return
+        if isinstance(node, ast.expr):
+            for kind, changed in (*_of_operators(node), *_of_calls(node), *_of_constants(node)):
+                self._change(kind, node, f"({ast.unparse(changed)})")
+        self._children(node)
+
+    def _change(self, kind: str, node: ast.expr | ast.stmt, after: str) -> None:
+        start = self._starts[node.lineno - 1] + node.col_offset
+        end = self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
+        self.found.append(
+            Mutation(
+                path=self._path,
+                kind=kind,
+                line=node.lineno,
+                lines=self._lines,
+                start=start,
+                end=end,
+                before=self._source[start:end].decode(),
+                after=after,
+                names=self._names,
+            )
+        )
+
+
+# Each gives the kind of every change of this node alone, and what it becomes.
+def _of_operators(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Compare(left=left, ops=[operator, *others], comparators=compared):
+            yield "comparison", ast.Compare(left, [_COMPARED[type(operator)](), *others], compared)
+        case ast.BoolOp(op=operator, values=values):
+            other = ast.Or() if isinstance(operator, ast.And) else ast.And()
+            yield "boolean", ast.BoolOp(other, values)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield "boolean", operand
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _CALCULATED:
+            yield "arithmetic", ast.BinOp(left, _CALCULATED[type(operator)](), right)
+        case ast.IfExp(test=test, body=body, orelse=otherwise):
+            yield "condition", ast.IfExp(ast.UnaryOp(ast.Not(), test), body, otherwise)
+
+
+def _of_calls(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(node, ast.Call):
+        for left_out in node.keywords:
+            if left_out.arg and left_out.arg not in _PROSE:
+                kept = [keyword for keyword in node.keywords if keyword is not left_out]
+                yield "argument", ast.Call(node.func, node.args, kept)
+
+
+def _of_constants(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Constant(value=bool() as flag):
+            yield "flag", ast.Constant(not flag)
+        case ast.Constant(value=int() | float() as number):
+            yield "number", ast.Constant(number + 1)
+        case ast.Constant(value=str() as name) if not re.search(r"\s", name):
+            yield "name", ast.Constant(f"{name}x")
+
+
+def _defined(node: ast.stmt) -> tuple[str, ...]:
+    """What a statement outside of functions gives a name to."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return (node.name,)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return tuple(target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _is_prose(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return "__all__" in _defined(node)
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_for_readers(test: ast.expr) -> bool:
+    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_type(node: ast.AST) -> bool:
+    of = node.func if isinstance(node, ast.Call) else getattr(node, "value", None)
+    return isinstance(of, ast.Name) and of.id in _TYPES
+
+
+def _of_yaml(path: str, source: str) -> Iterator[Mutation]:
+    for document in yaml.compose_all(source, Loader=yaml.SafeLoader):
+        for node in _values(document):
+            changed = _changed_scalar(node)
+            if changed is None:
+                continue
+            kind, after = changed
+            # PyYAML counts characters.
+            start = len(source[: node.start_mark.index].encode())
+            before = source[node.start_mark.index : node.end_mark.index]
+            line = node.start_mark.line + 1
+            yield Mutation(
+                path=path,
+                kind=kind,
+                line=line,
+                lines=(line, line),
+                start=start,
+                end=start + len(before.encode()),
+                before=before,
+                after=after,
+            )
+
+
+def _values(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """The scalars that are values, keys not."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _values(item)
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _values(value)
+
+
+def _changed_scalar(node: yaml.ScalarNode) -> tuple[str, str] | None:
+    kind = node.tag.rsplit(":", 1)[-1]
+    if kind == "bool":
+        return "flag", "false" if node.value.lower() == "true" else "true"
+    if kind == "int":
+        return "number", str(int(node.value) + 1)
+    if kind == "str" and node.style in {None, '"', "'"} and not re.search(r"\s", node.value):
+        return "name", f'"{node.value}x"'
+    return None
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else f"{line[:60]} ... {line[-35:]}"
