@@ -16,8 +16,9 @@ from tests.support.server import ServerProcess
 from tests.support.visit import FLAGS, OpenVisit, Visit, chromium, visiting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone before tests of other modules, which run loops of their own: its loop runs meanwhile."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield launched

@@ -83,10 +83,17 @@ def test_the_report_of_pytest_is_counted(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(
         '<testsuites><testsuite><testcase name="a"/><testcase name="b"><skipped/></testcase>'
-        '<testcase name="c"><failure message="assert 0">x</failure></testcase>'
-        '<testcase name="d"><error message="boom">x</error></testcase></testsuite></testsuites>'
+        '<testcase classname="tests.unit.test_x" name="c"><failure message="assert 0"/></testcase>'
+        '<testcase classname="tests.unit.test_x.TestY" name="d"><error message="boom"/></testcase>'
+        "</testsuite></testsuites>"
     )
-    assert read_outcome(1, report) == Outcome(status=1, passed=1, errors=1, failures=("assert 0",))
+    assert read_outcome(1, report) == Outcome(
+        status=1,
+        passed=1,
+        errors=1,
+        failures=("assert 0",),
+        broken=("tests/unit/test_x.py::c", "tests/unit/test_x.py::TestY::d"),
+    )
 
 
 def test_no_report_counts_as_no_test(tmp_path: Path) -> None:
