@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 URL ?= http://127.0.0.1:3000
 SUITES ?= tests/unit tests/contract tests/conformance tests/migrations tests/infra
+# One more than cores, as tests wait for a fifth of their time.
+WORKERS ?= 3
 COVERING := tests/unit tests/contract tests/conformance tests/migrations
 EVERYWHERE := not (browser or plans or slow or timing or tls)
 MEASURED := not (browser or kill or plans or timing)
@@ -25,11 +27,11 @@ demo: .venv/.run ## Play sign-up to logout over HTTP against a running service (
 	@exec $(BIN)/python scripts/demo.py $(URL)
 
 test: .venv/.dev ## Unit, contract, conformance, migration and infrastructure tests
-	$(BIN)/python -m pytest -n 2 -m "$(EVERYWHERE)" $(SUITES) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "$(EVERYWHERE)" $(SUITES) $(ARGS)
 
 coverage: .venv/.dev ## The tests that cover core and handler, slow ones too, measured: pages in build/coverage/html
 	@rm -rf build/coverage && mkdir -p build/coverage
-	COVERAGE_CORE=$(MEASURED_BY) $(BIN)/coverage run -m pytest -n 2 -m "$(MEASURED)" $(COVERING) $(ARGS)
+	COVERAGE_CORE=$(MEASURED_BY) $(BIN)/coverage run -m pytest -n $(WORKERS) -m "$(MEASURED)" $(COVERING) $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage html -q -d build/coverage/html --fail-under=0
 	$(BIN)/coverage report
@@ -50,7 +52,7 @@ diagrams: .venv/.dev ## Draw docs/diagrams/infrastructure-*.svg from the templat
 	@$(BIN)/python -m cdk.diagram
 
 infra-test: .venv/.dev ## The templates' properties, snapshots and rules, and the Lambda artifact
-	$(BIN)/python -m pytest -n 2 --dist loadscope tests/infra $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/infra $(ARGS)
 
 deploy-offline: .venv/.dev node_modules/.installed ## Deploy, compare and destroy development and production on moto
 	@$(BIN)/python -m tests.infra.deploy
@@ -64,7 +66,7 @@ checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its 
 	@scripts/checkov.sh templates
 
 k8s-check: .venv/.dev build/checkov/.installed ## The manifests: rendered, schemas, policies, runbooks, Checkov
-	$(BIN)/python -m pytest -n 2 --dist loadscope tests/k8s $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/k8s $(ARGS)
 	@scripts/checkov.sh manifests
 
 image-check: .venv/.dev build/checkov/.installed ## The Dockerfile; and the image, built and run, as root with buildah and bubblewrap
@@ -90,7 +92,7 @@ planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail w
 	$(BIN)/python -m scripts.planted $(ARGS)
 
 mutants: .venv/.dev ## Change the code in 100 places and see whether a test fails (ARGS="--seed N")
-	@$(BIN)/python -m scripts.mutants --tests "$(COVERING)" --markers "$(EVERYWHERE)" $(ARGS)
+	@$(BIN)/python -m scripts.mutants --workers $(WORKERS) --tests "$(COVERING)" --markers "$(EVERYWHERE)" $(ARGS)
 
 nightly: .venv/.dev ## The long forms of what .ci/run shows in short; goes on where it stopped (ARGS=STAGE)
 	@.ci/nightly $(ARGS)

@@ -1,6 +1,7 @@
 """Change the code in a sample of places, one at a time, and see whether a test fails.
 
-    python -m scripts.mutants --tests "DIR ..." --markers EXPRESSION [--seed N] [--count N] [-j N]
+    python -m scripts.mutants --tests "DIR ..." --markers EXPRESSION [--workers N]
+                              [--seed N] [--count N] [-j N]
 
 The sample is of HEAD (uncommitted work is not seen) and follows from the seed: the commit, if none
 is given, so that nobody tunes to it. A mutant of core or handler is tried with the tests that run
@@ -31,12 +32,12 @@ from scripts.covering import Covering
 from scripts.mutant_trial import Result, Trial
 from scripts.mutations import Mutation, mutations
 from scripts.planted_verdict import UnusablePatch
-from scripts.scratch import ROOT, Bench, environment, git
+from scripts.scratch import ROOT, Bench, environment
 
 # Of a hundred mutants.
 SHARES = {"core": 50, "handler": 20, "cdk": 15, "k8s": 15}
 
-RECORDING = ("-n", "3", "-q", "-p", "scripts.covering", "-p", "no:cacheprovider")
+RECORDING = ("-q", "-p", "scripts.covering", "-p", "no:cacheprovider")
 
 
 def sample(sources: Mapping[str, str], seed: str, count: int) -> list[Mutation]:
@@ -89,8 +90,8 @@ class Record:
             file.write(json.dumps(asdict(result)) + "\n")
 
 
-def recorded_lines(bench: Bench, folder: Path, tests: str, markers: str) -> Covering:
-    """Which tests run which lines of HEAD, from one run of all of them; kept in `folder`.
+def recorded_lines(bench: Bench, folder: Path, chosen: Sequence[str]) -> Covering:
+    """Which tests run which lines, from one run of pytest with `chosen`; kept in `folder`.
 
     Raises UnusablePatch when a test fails.
     """
@@ -107,7 +108,7 @@ def recorded_lines(bench: Bench, folder: Path, tests: str, markers: str) -> Cove
             }
             (folder / "parts").mkdir(exist_ok=True)
             runs = [
-                ["run", "-m", "pytest", *RECORDING, "-m", markers, *tests.split()],
+                ["run", "-m", "pytest", *RECORDING, *chosen],
                 ["combine", "-q", f"--data-file={data}", str(folder / "parts")],
             ]
             for run in runs:
@@ -172,6 +173,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants", description="Try small changes of the code.")
     parser.add_argument("--tests", required=True, help="folders of tests of core and handler")
     parser.add_argument("--markers", required=True, help="which of them, as pytest's -m")
+    parser.add_argument("--workers", default="2", help="of that one run (default 2)")
     parser.add_argument("--seed", help="of the sample (default: the commit)")
     parser.add_argument("--count", type=int, default=100, help="mutants (default 100)")
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="at once (default 2)")
@@ -185,10 +187,10 @@ def _terminated(_signal: int, _frame: object) -> None:
 def run(arguments: argparse.Namespace, bench: Bench) -> int:
     """The exit status. Raises UnusablePatch when the tests cannot speak."""
     settings = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text("utf-8"))
-    commit = git(ROOT, "rev-parse", "HEAD")
-    seed = arguments.seed or commit[:8]
-    folder = ROOT / "build" / "mutants" / commit
-    covering = recorded_lines(bench, folder, arguments.tests, arguments.markers)
+    seed = arguments.seed or bench.commit[:8]
+    folder = ROOT / "build" / "mutants" / bench.commit
+    chosen = ("-n", arguments.workers, "-m", arguments.markers, *arguments.tests.split())
+    covering = recorded_lines(bench, folder, chosen)
     record = Record(folder / f"{seed}-{arguments.count}.jsonl")
     with ExitStack() as trees:
         places = [trees.enter_context(bench.worktree(f"{n}")) for n in range(arguments.jobs)]
@@ -196,7 +198,9 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
         meant = [m for m in drawn if not meaningless(m, settings["meaningless"])]
         rest = [mutation for mutation in meant if str(mutation) not in record.results]
         done = len(meant) - len(rest)
-        print(f"mutants: {len(drawn)} of {commit[:8]}, seed {seed}; {done} are done", flush=True)
+        print(
+            f"mutants: {len(drawn)} of {bench.commit[:8]}, seed {seed}; {done} are done", flush=True
+        )
         try_all(Trial(bench, places, covering), bench, rest, record, arguments.jobs)
         results = [record.results[str(mutation)] for mutation in meant]
         moody = without_mutant(bench, places[0], results)
@@ -206,17 +210,18 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _terminated)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        bench = Bench(Path(folder).resolve())
-        try:
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+            Bench(Path(folder).resolve()) as bench,
+        ):
             return run(arguments, bench)
-        except UnusablePatch as error:
-            print(f"mutants: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            bench.stop()
-            print("mutants: stopped; the next run goes on here", file=sys.stderr)
-            return 130
+    except UnusablePatch as error:
+        print(f"mutants: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("mutants: stopped; the next run goes on here", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -121,9 +121,11 @@ def _terminated(_signal: int, _frame: object) -> None:
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _terminated)
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        bench = Bench(Path(folder).resolve())
-        try:
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="planted-") as folder,
+            Bench(Path(folder).resolve()) as bench,
+        ):
             patches = chosen_patches(arguments.names)
             print(
                 f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True
@@ -131,13 +133,12 @@ def main() -> int:
             if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
                 return 1
             failed = try_all(bench, patches, arguments.jobs, arguments.seconds)
-        except UnusablePatch as error:
-            print(f"planted: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            bench.stop()
-            print("planted: stopped", file=sys.stderr)
-            return 130
+    except UnusablePatch as error:
+        print(f"planted: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("planted: stopped", file=sys.stderr)
+        return 130
     print(f"planted: {len(patches) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

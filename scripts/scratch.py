@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from scripts.planted_verdict import Outcome, UnusablePatch, read_outcome
 
@@ -18,19 +19,30 @@ PACKAGES = "cdk, core, handler, migrations, tests"
 
 
 class Bench:
-    """Scratch worktrees and the pytest processes in them; `stop` ends all of them."""
+    """Scratch worktrees of one commit and the pytest processes in them; its end is theirs.
+
+    Raises UnusablePatch when there is no commit.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Later ones do not count, as the first worktree would be of another one than the last.
+        self.commit = git(ROOT, "rev-parse", "HEAD")
         self._git = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @contextlib.contextmanager
     def worktree(self, name: str) -> Iterator[Path]:
         tree = self._folder / name
         with self._git:
-            git(ROOT, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
+            git(ROOT, "worktree", "add", "--quiet", "--detach", str(tree), self.commit)
         try:
             yield tree
         finally:
