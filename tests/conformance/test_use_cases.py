@@ -25,6 +25,7 @@ from tests.support.hashers import Interrupted
 from tests.support.mailbox import Mailbox
 from tests.support.people import PASSWORD, random_email
 from tests.support.row_locks import held
+from tests.support.staff import Staff
 from tests.support.storage import new_session, query
 
 WRONG = "this is not the password"
@@ -148,10 +149,10 @@ def test_an_account_is_closed_once(core: Core, email: str, mailbox: Mailbox) -> 
 
 
 def test_closing_an_account_ends_a_login_in_progress_too(
-    core: Core, email: str, superuser_url: str
+    core: Core, staff: Staff, superuser_url: str
 ) -> None:
     """Its session would be there again if the account were ever reopened."""
-    owner = core.authentication.authenticate(log_in(core, email, PASSWORD).access_token)
+    owner = core.authentication.authenticate(staff.member().token)
     with ThreadPoolExecutor(1) as pool, held(superuser_url) as watching:
         with core.storage.write(anywhere()) as login:
             login.credentials.password_hash(owner.user.id)
