@@ -36,9 +36,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     finally:
         if measured:
             measured.switch_context("")
-        line = json.dumps([item.nodeid, round(time.monotonic() - began, 3)])
-        with Path(os.environ["COVERED_BY"], f"{os.getpid()}.jsonl").open("a") as durations:
-            durations.write(line + "\n")
+        _note(item.nodeid, round(time.monotonic() - began, 3))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _note(report.nodeid, None)
+
+
+def _note(test: str, seconds: float | None) -> None:
+    """What failed without a mutant has no time, and is not asked about one."""
+    with Path(os.environ["COVERED_BY"], f"{os.getpid()}.jsonl").open("a") as notes:
+        notes.write(json.dumps([test, seconds]) + "\n")
 
 
 class Covering:
@@ -60,10 +69,14 @@ class Covering:
         self._sources = sources
         self._lines: dict[str, dict[int, list[str]]] = {}
         self._seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
         for part in durations.glob("*.jsonl"):
             for line in part.read_text().splitlines():
                 test, seconds = json.loads(line)
-                self._seconds[test] = seconds
+                if seconds is None:
+                    self.failed.add(test)
+                else:
+                    self._seconds[test] = seconds
 
     def tests(self, mutation: Mutation) -> list[str]:
         """Node ids, those of one file together, within BUDGET; empty where none is known."""
@@ -71,7 +84,7 @@ class Covering:
         found = self._of_lines(mutation.path, range(first, last + 1))
         for name in mutation.names:
             found |= self._of_name(name)
-        return self._within_budget(found)
+        return self._within_budget(found - self.failed)
 
     def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
         if path not in self._lines:
