@@ -59,25 +59,29 @@ def test_a_reason_is_for_its_change_alone() -> None:
     assert (meaningless(one, [entry]), meaningless(other, [entry])) == (True, False)
 
 
+ONE, TWO, BROKEN = (f"tests/unit/test_a.py::test_{name}" for name in ("one", "two", "broken"))
+IT = "tests/conformance/test_b.py::test_it"
+
+
 @pytest.fixture
 def covering(tmp_path: Path) -> Covering:
-    """As if tests/unit/test_a.py ran lines 1 to 3 and a server that test_b.py started line 3."""
+    """As if the tests of test_a.py ran lines 2 and 3, and a server of test_b.py line 3."""
     data = coverage.CoverageData(str(tmp_path / "lines"))
     for context, lines in {
         "": [1, 2, 3, 5],
-        "tests/unit/test_a.py::test_one": [2, 3],
-        "tests/unit/test_a.py::test_two": [2],
-        "tests/unit/test_a.py::test_broken": [2, 3],
-        "tests/conformance/test_b.py::test_it|": [3],
+        ONE: [2, 3],
+        TWO: [2],
+        BROKEN: [2, 3],
+        f"{IT}|": [3],
     }.items():
         data.set_context(context)
         data.add_lines({"/somewhere/core/x.py": lines})
     data.write()
     (tmp_path / "times").mkdir()
     seconds = [
-        ["tests/unit/test_a.py::test_one", 0.2],
-        ["tests/unit/test_a.py::test_two", 0.1],
-        ["tests/unit/test_a.py::test_broken", None],
+        [ONE, 0.2],
+        [TWO, 0.1],
+        [BROKEN, None],
     ]
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
     source = "import y\nLIMIT = 1\nif LIMIT == 2: f(LIMIT)\n\nNAME = 'a'\n"
@@ -101,12 +105,9 @@ def mutation(line: int, *names: str) -> Mutation:
 @pytest.mark.parametrize(
     ("change", "tests"),
     [
-        (mutation(2), ["tests/unit/test_a.py::test_two", "tests/unit/test_a.py::test_one"]),
-        (mutation(3), ["tests/unit/test_a.py::test_one", "tests/conformance/test_b.py::test_it"]),
-        (
-            mutation(5, "LIMIT"),
-            ["tests/unit/test_a.py::test_two", "tests/unit/test_a.py::test_one"],
-        ),
+        (mutation(2), [TWO, ONE]),
+        (mutation(3), [ONE, IT]),
+        (mutation(5, "LIMIT"), [TWO, ONE, IT]),
         (mutation(5), []),
     ],
 )
