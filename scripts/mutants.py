@@ -103,7 +103,7 @@ def recorded_lines(bench: Bench, folder: Path, chosen: Sequence[str]) -> Coverin
             command = [sys.executable, "-m", "coverage"]
             own = environment(tree) | {
                 "COVERAGE_CORE": "ctrace",
-                "COVERAGE_FILE": str(folder / "parts" / "data"),
+                "COVERAGE_FILE": str(folder / "parts" / data.name),
                 "COVERED_BY": str(durations),
             }
             (folder / "parts").mkdir(exist_ok=True)
