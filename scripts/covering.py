@@ -18,7 +18,7 @@ from pathlib import Path
 import coverage
 import pytest
 
-from scripts.mutations import Mutation
+from scripts.mutations import Mutation, definitions
 
 # As many seconds of tests are tried for one mutation.
 BUDGET = 120.0
@@ -68,6 +68,7 @@ class Covering:
         }
         self._sources = sources
         self._lines: dict[str, dict[int, list[str]]] = {}
+        self._definitions: dict[str, list[tuple[tuple[int, int], tuple[str, ...]]]] = {}
         self._seconds: dict[str, float] = {}
         self.failed: set[str] = set()
         for part in durations.glob("*.jsonl"):
@@ -79,12 +80,16 @@ class Covering:
                     self._seconds[test] = seconds
 
     def tests(self, mutation: Mutation) -> list[str]:
-        """Node ids, those of one file together, within BUDGET; empty where none is known."""
+        """Node ids of those that run its lines, those of one file together, within BUDGET."""
         first, last = mutation.lines
         found = self._of_lines(mutation.path, range(first, last + 1))
-        for name in mutation.names:
-            found |= self._of_name(name)
-        return self._within_budget(found - self.failed)
+        self._of_names(mutation.names, found, seen=set())
+        return self._within_budget(found)
+
+    def tests_of(self, files: Iterable[str]) -> list[str]:
+        """Node ids of files of tests, within BUDGET."""
+        chosen = set(files)
+        return self._within_budget(t for t in self._seconds if t.split("::")[0] in chosen)
 
     def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
         if path not in self._lines:
@@ -94,19 +99,37 @@ class Covering:
         contexts = {context for line in lines for context in known.get(line, ())}
         return {test for context in contexts for test in context.split("|") if "::" in test}
 
-    def _of_name(self, name: str) -> set[str]:
-        word = re.compile(rf"\b{re.escape(name)}\b")
-        found: set[str] = set()
+    def _of_names(self, names: Iterable[str], found: set[str], *, seen: set[str]) -> None:
+        """Adds who runs a line that uses one of the names, or a name that such a line defines."""
+        new = {name for name in names if not name.startswith("__")} - seen
+        if not new:
+            return
+        seen |= new
+        word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(new)))})\b")
+        further: set[str] = set()
         for path, source in self._sources.items():
-            if name in source:
-                lines = source.splitlines()
-                found |= self._of_lines(path, (n for n, t in enumerate(lines, 1) if word.search(t)))
-        return found
+            lines = {n for n, text in enumerate(source.splitlines(), 1) if word.search(text)}
+            if lines:
+                found |= self._of_lines(path, lines)
+                further |= self._defined(path, lines)
+        self._of_names(further, found, seen=seen)
+
+    def _defined(self, path: str, lines: set[int]) -> set[str]:
+        if path not in self._definitions:
+            self._definitions[path] = definitions(path, self._sources[path])
+        return {
+            name
+            for (first, last), names in self._definitions[path]
+            if not lines.isdisjoint(range(first, last + 1))
+            for name in names
+        }
 
     def _within_budget(self, tests: Iterable[str]) -> list[str]:
         """The quickest of each file in turn, as a test of another file sees with other eyes."""
         of_files: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(tests, key=lambda test: (self._seconds.get(test, 1.0), test)):
+        for test in sorted(
+            set(tests) - self.failed, key=lambda test: (self._seconds.get(test, 1.0), test)
+        ):
             of_files[test.split("::")[0]].append(test)
         chosen: dict[str, list[str]] = defaultdict(list)
         spent, turn = 0.0, 0

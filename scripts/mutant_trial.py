@@ -67,12 +67,18 @@ class Trial:
             # Last, as they say that something is other than it was, and the others what is wrong.
             yield (f"tests/{WHOLE[area]}", "-m", "not slow", f"--ignore={snapshots}")
             yield (snapshots,)
-        elif tests := self._covering.tests(mutation):
+        else:
+            asked = self._covering.tests(mutation)
+            yield from self._listed(tree, asked)
+            # What only a process of its own runs has no test that is known to run it.
+            others = self._covering.tests_of(_mentioning(tree, mutation))
+            yield from self._listed(tree, [test for test in others if test not in asked])
+
+    def _listed(self, tree: Path, tests: Sequence[str]) -> Iterator[Sequence[str]]:
+        if tests:
             arguments = tree.parent / f"{tree.name}.tests"
             arguments.write_text("\n".join(tests))
             yield (f"@{arguments}",)
-        elif files := _mentioning(tree, mutation):
-            yield files
 
 
 def _killers(outcome: Outcome) -> tuple[str, ...]:
@@ -84,7 +90,7 @@ def _how(outcome: Outcome) -> str:
 
 
 def _mentioning(tree: Path, mutation: Mutation) -> list[str]:
-    """Test files that name the module or what it defines: no test is known to run the line."""
+    """Test files that name the module or what the line defines."""
     module = Path(mutation.path).with_suffix("")
     words = {".".join(module.parts), *mutation.names}
     found = []

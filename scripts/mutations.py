@@ -70,6 +70,20 @@ def mutations(path: str, source: str) -> list[Mutation]:
     return list(_of_yaml(path, source))
 
 
+def definitions(path: str, source: str) -> list[tuple[tuple[int, int], tuple[str, ...]]]:
+    """The first and last line of each statement outside of functions that gives a value a name."""
+    if not path.endswith(".py"):
+        return []
+    blocks, found = [ast.parse(source).body], []
+    while blocks:
+        for node in blocks.pop():
+            if isinstance(node, ast.ClassDef):
+                blocks.append(node.body)
+            elif isinstance(node, ast.Assign | ast.AnnAssign) and (names := _defined(node)):
+                found.append(((node.lineno, node.end_lineno or node.lineno), names))
+    return found
+
+
 class _Places(ast.NodeVisitor):
     def __init__(self, path: str, source: str) -> None:
         self.found: list[Mutation] = []

@@ -84,7 +84,7 @@ def covering(tmp_path: Path) -> Covering:
         [BROKEN, None],
     ]
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
-    source = "import y\nLIMIT = 1\nif LIMIT == 2: f(LIMIT)\n\nNAME = 'a'\n"
+    source = "import y\nLIMIT = BASE\nif LIMIT == 2: f(LIMIT)\n\nBASE = 'a'\n"
     return Covering(tmp_path / "lines", tmp_path / "times", {"core/x.py": source})
 
 
@@ -108,6 +108,7 @@ def mutation(line: int, *names: str) -> Mutation:
         (mutation(2), [TWO, ONE]),
         (mutation(3), [ONE, IT]),
         (mutation(5, "LIMIT"), [TWO, ONE, IT]),
+        (mutation(5, "BASE"), [TWO, ONE, IT]),
         (mutation(5), []),
     ],
 )
