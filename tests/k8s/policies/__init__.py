@@ -46,6 +46,7 @@ POLICIES: tuple[Policy, ...] = (
     networking.never_everywhere,
     wiring.labels,
     wiring.unique,
+    wiring.namespaces,
     wiring.selectors,
     wiring.services,
     wiring.monitors,
