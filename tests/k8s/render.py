@@ -87,6 +87,14 @@ def _of_the_wheel() -> Path:
     return place
 
 
+@cache
+def example() -> Mapping[str, str]:
+    """The parameters that stand in for what CDK publishes."""
+    lines = (K8S / EXAMPLE).read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
 def kustomize(folder: Path) -> Rendered:
     """What `kubectl kustomize` makes of a folder.
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.k8s.detail_mutations import CHANGES, Change
 from tests.k8s.mutations import MUTATIONS, SCHEMA, Cluster, Mutation
-from tests.k8s.policies import POLICIES
+from tests.k8s.policies import DETAILS, POLICIES
 from tests.k8s.sample_cluster import sample_cluster
 from tests.k8s.validation import faults
 
@@ -39,6 +40,35 @@ def test_it_is_found_in_production(mutation: Mutation, clusters: Mapping[str, Cl
     assert found_by(mutation, clusters["production"]) == {mutation.found_by}
 
 
+@pytest.fixture(scope="module")
+def before(clusters: Mapping[str, Cluster]) -> Mapping[str, dict[str, set[str]]]:
+    """What each check finds in the manifests as they are: nothing, or another test fails."""
+    return {name: details(clusters[name]) for name in {it.cluster for it in CHANGES}}
+
+
+def details(cluster: Cluster) -> dict[str, set[str]]:
+    """What each check finds, those of our own names included."""
+    return {
+        **findings(cluster),
+        **{policy.__name__: set(policy(cluster)) for policy in DETAILS},
+    }
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_a_wrong_value_is_found(
+    change: Change,
+    clusters: Mapping[str, Cluster],
+    before: Mapping[str, dict[str, set[str]]],
+) -> None:
+    """By the policy that says why, and by no other: a snapshot says only that it changed."""
+    broken: Cluster = json.loads(json.dumps(clusters[change.cluster]))
+    change.make(broken)
+    found = details(broken)
+    more = {name for name, lines in found.items() if lines - before[change.cluster][name]}
+    assert more == {change.found_by}
+
+
 def test_every_policy_has_a_mistake() -> None:
     """A policy that nothing here breaks may find nothing at all."""
-    assert {it.found_by for it in MUTATIONS} == {SCHEMA, *(it.__name__ for it in POLICIES)}
+    broken = {it.found_by for it in MUTATIONS} | {it.found_by for it in CHANGES}
+    assert broken == {SCHEMA, *(it.__name__ for it in (*POLICIES, *DETAILS))}

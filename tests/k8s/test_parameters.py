@@ -15,16 +15,10 @@ from moto import mock_aws
 from cdk.config.deployment import ENVIRONMENTS
 from cdk.constructs.published import PARAMETERS
 from scripts import k8s_parameters
-from tests.k8s.render import EXAMPLE, K8S, kustomize, scratch_copy
+from tests.k8s.render import K8S, example, kustomize, scratch_copy
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 IMAGE = f"registry.example/user-api@{DIGEST}"
-
-
-def example() -> dict[str, str]:
-    lines = (K8S / EXAMPLE).read_text().splitlines()
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
 
 
 def publish(environment: str, values: dict[str, str]) -> None:

@@ -12,14 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.k8s.policies.add_ons import table
 from tests.k8s.render import ENVIRONMENTS, EXAMPLE, K8S, ROOT
 
-COLUMNS = ("release", "chart", "version", "repository", "namespace", "wanted")
-ADD_ONS = [
-    dict(zip(COLUMNS, line.split("\t"), strict=True))
-    for line in (K8S / "addons/addons.tsv").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-]
+ADD_ONS = table(K8S)
 ACCOUNT = "210987654321"
 
 

@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.k8s.cluster import Faults, Manifests
-from tests.k8s.policies import availability, configuration, details, hardening, networking, wiring
+from tests.k8s.policies import (
+    access,
+    availability,
+    balancer,
+    configuration,
+    containers,
+    details,
+    hardening,
+    mesh,
+    networking,
+    platform,
+    published,
+    releases,
+    scaling,
+    wiring,
+    words,
+)
 
 Policy = Callable[[Manifests], Faults]
 
@@ -30,6 +46,7 @@ POLICIES: tuple[Policy, ...] = (
     networking.never_everywhere,
     wiring.labels,
     wiring.unique,
+    wiring.namespaces,
     wiring.selectors,
     wiring.services,
     wiring.monitors,
@@ -41,5 +58,47 @@ POLICIES: tuple[Policy, ...] = (
     details.keys,
     details.mesh_ports,
     details.egress_peers,
+    words.words,
+    words.forms,
+    networking.directions,
+    networking.scraped,
 )
 """They see a whole cluster: an environment, what it stands on, and its migration."""
+
+DETAILS: tuple[Policy, ...] = (
+    balancer.known_annotations,
+    balancer.listeners,
+    balancer.targets,
+    balancer.records,
+    balancer.gates,
+    releases.surges,
+    releases.steps,
+    releases.ways_back,
+    releases.two_services,
+    releases.plain_services,
+    containers.commands,
+    containers.looks,
+    containers.jobs,
+    containers.patience,
+    containers.volumes,
+    containers.groups,
+    containers.apart,
+    scaling.scaling,
+    scaling.evictions,
+    platform.ranks,
+    platform.disks,
+    platform.bounds,
+    platform.ways,
+    platform.metrics_ways,
+    access.roles,
+    access.bindings,
+    published.parameters,
+    published.guarded,
+    published.proxies,
+    published.logins,
+    mesh.patience_of_the_mesh,
+    mesh.breakers,
+    mesh.strict,
+    networking.both_ends,
+)
+"""They know what ours has and what CDK published: no other cluster keeps them."""

@@ -114,14 +114,23 @@ def _plain(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 @cache
+def templates(name: str) -> list[Mapping[str, Any]]:
+    """Every resource of AWS in an environment, as committed."""
+    return [
+        it
+        for path in sorted((_SNAPSHOTS / name).glob("*.json"))
+        for it in json.loads(path.read_text())["Resources"].values()
+    ]
+
+
+@cache
 def identities(name: str) -> frozenset[tuple[str, str]]:
-    """(namespace, service account) that have a role of AWS in an environment, as committed."""
-    found = set()
-    for path in (_SNAPSHOTS / name).glob("*.json"):
-        for it in json.loads(path.read_text())["Resources"].values():
-            if it["Type"] == "AWS::EKS::PodIdentityAssociation":
-                found.add((it["Properties"]["Namespace"], it["Properties"]["ServiceAccount"]))
-    return frozenset(found)
+    """(namespace, service account) that have a role of AWS in an environment."""
+    return frozenset(
+        (it["Properties"]["Namespace"], it["Properties"]["ServiceAccount"])
+        for it in templates(name)
+        if it["Type"] == "AWS::EKS::PodIdentityAssociation"
+    )
 
 
 def roles_of_aws(manifests: Manifests) -> Faults:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.adapters.telemetry.metrics import PrometheusMetrics
+from handler.side_server import metrics_pages
 from tests.k8s.cluster import (
     Faults,
     Manifests,
@@ -22,6 +24,7 @@ from tests.k8s.policies.availability import behind_ingress
 Port = tuple[str, int]
 
 _METRICS = "metrics"
+(_PAGE,) = metrics_pages(PrometheusMetrics(version="test"))
 _AGENT = "169.254.170.23/32"
 _OF_DATABASES = {
     "DATABASE_SECRET_ARN",
@@ -132,8 +135,101 @@ def never_everywhere(manifests: Manifests) -> Faults:
         for it in of_kind(manifests, "NetworkPolicy")
         for side, key in (("ingress", "from"), ("egress", "to"))
         for rule in it["spec"].get(side) or ()
-        if not rule.get("ports") or (side == "ingress" and not rule.get(key))
+        if not all("port" in port for port in rule.get("ports") or [{}])
+        or (side == "ingress" and not rule.get(key))
     ]
+
+
+def directions(manifests: Manifests) -> Faults:
+    """A policy says that it is about the direction of its rules, and of no other.
+
+    Egress rules without the word have no effect; the word without rules shuts everything out.
+    """
+    return [
+        f"{title(it)} is about {given}"
+        for it in of_kind(manifests, "NetworkPolicy")
+        if (given := sorted(it["spec"].get("policyTypes", ())))
+        != [side.capitalize() for side in ("egress", "ingress") if side in it["spec"]]
+        and (given != ["Egress", "Ingress"] or it["spec"]["podSelector"])
+    ]
+
+
+def scraped(manifests: Manifests) -> Faults:
+    """Prometheus is let in where a monitor sends it, and gets metrics there."""
+    faults = []
+    for it in of_kind(manifests, "PodMonitor"):
+        for endpoint in it["spec"]["podMetricsEndpoints"]:
+            if endpoint.get("path", _PAGE) != _PAGE:
+                faults.append(f"{title(it)}: {endpoint['path']} is no page of metrics")
+            for pod in pods(manifests):
+                there = {port["name"]: port["containerPort"] for port in pod.ports()}
+                number = there.get(endpoint["port"])
+                # A monitor of another port has a policy of its own.
+                if (
+                    number
+                    and endpoint["port"] == (_METRICS if _METRICS in there else endpoint["port"])
+                    and pod.namespace == namespace(it)
+                    and selects(it["spec"]["selector"], pod.labels)
+                    and _shut(manifests, pod, number)
+                ):
+                    faults.append(f"{pod.name} does not let Prometheus in on {number}")
+    return faults
+
+
+def _shut(manifests: Manifests, pod: Pods, number: int) -> bool:
+    """Somebody is let in, and Prometheus is not."""
+    open_ = [
+        peer
+        for rule in _rules(manifests, pod, "ingress")
+        if _opens(rule, ("TCP", number), pod)
+        for peer in rule.get("from", ())
+    ]
+    return bool(open_) and not any(_is_prometheus(peer) for peer in open_)
+
+
+def reaches(manifests: Manifests, pod: Pods, peer: Mapping[str, Any], number: int) -> bool:
+    """A policy lets exactly that peer in on the port."""
+    return any(
+        peer in rule.get("from", ()) and _opens(rule, ("TCP", number), pod)
+        for rule in _rules(manifests, pod, "ingress")
+    )
+
+
+def both_ends(manifests: Manifests) -> Faults:
+    """What one pod may send to another, the other lets in, and the reverse; the pod for a look
+    reaches every pod that serves."""
+    out, in_ = set(), set()
+    there = list(pods(manifests))
+    for client in there:
+        for server in there:
+            for port in server.ports() if client.namespace == server.namespace else ():
+                way = (client.name, server.name, int(port["containerPort"]))
+                if _allows(manifests, client, "egress", server, way[2], server):
+                    out.add(way)
+                if _allows(manifests, server, "ingress", client, way[2], server):
+                    in_.add(way)
+    faults = [f"{way} is open at one end" for way in sorted(out ^ in_)]
+    return faults + [
+        f"{it.name} cannot look at {server.name}"
+        for it in there
+        if it.kind == "Pod"
+        for server in there
+        if server.serving and not any(way[:2] == (it.name, server.name) for way in out & in_)
+    ]
+
+
+def _allows(
+    manifests: Manifests, it: Pods, side: str, other: Pods, number: int, server: Pods
+) -> bool:
+    """By a rule about chosen pods of the same namespace."""
+    return any(
+        "namespaceSelector" not in peer
+        and any(peer.get("podSelector", {}).values())
+        and selects(peer["podSelector"], other.labels)
+        for rule in _rules(manifests, it, side)
+        if _opens(rule, ("TCP", number), server)
+        for peer in rule.get("from" if side == "ingress" else "to", ())
+    )
 
 
 def _rules(manifests: Manifests, it: Pods, side: str) -> Iterator[Mapping[str, Any]]:

@@ -51,6 +51,16 @@ def unique(manifests: Manifests) -> Faults:
     return [f"{key[1]} is there {count} times" for key, count in counted.items() if count > 1]
 
 
+def namespaces(manifests: Manifests) -> Faults:
+    """What lies in a namespace lies in one that there is; else applying it ends half-way."""
+    there = {it["metadata"]["name"] for it in of_kind(manifests, "Namespace")}
+    return [
+        f"{title(it)}: there is no namespace {namespace(it)}"
+        for it in manifests
+        if namespace(it) and namespace(it) not in there
+    ]
+
+
 def selectors(manifests: Manifests) -> Faults:
     """A workload owns its own pods, and shares no pod with another workload."""
     faults = []

@@ -1,0 +1,118 @@
+"""What the mesh sends again, waits for, and lets in without its certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from core.config import Settings
+from tests.k8s.cluster import Faults, Manifest, Manifests, find, namespace, of_kind, pods, title
+from tests.k8s.policies.networking import reaches
+from tests.k8s.policies.releases import seconds
+
+# Of these nothing was answered; any other may have changed something.
+_UNANSWERED = {"connect-failure", "refused-stream"}
+_TUNNEL, _PROBES = 15008, "169.254.7.127/32"
+
+
+def patience_of_the_mesh(manifests: Manifests) -> Faults:
+    """It waits for longer than the service does, and sends again only what nobody answered."""
+    faults = []
+    for it in of_kind(manifests, "VirtualService"):
+        for way in it["spec"]["http"]:
+            whole, retries = seconds(way.get("timeout", 0)), way.get("retries", {})
+            if not Settings.request_timeout < whole <= 2 * Settings.request_timeout:
+                faults.append(f"{title(it)} waits for {way.get('timeout')}")
+            each, attempts = seconds(retries.get("perTryTimeout", 0)), retries.get("attempts", 0)
+            if not 0 < each * attempts <= whole:
+                faults.append(f"{title(it)}: {attempts} tries of {retries.get('perTryTimeout')}")
+            if not set(retries.get("retryOn", "5xx").split(",")) <= _UNANSWERED:
+                faults.append(f"{title(it)} sends again on {retries.get('retryOn')}")
+        names = [*it["spec"]["hosts"], *(_host(route) for route in _routes(it))]
+        faults += _nowhere(manifests, it, names)
+    return faults
+
+
+def _routes(it: Manifest) -> Iterator[Mapping[str, Any]]:
+    yield from (route for way in it["spec"]["http"] for route in way["route"])
+
+
+def _host(route: Mapping[str, Any]) -> str:
+    return str(route["destination"]["host"])
+
+
+def _nowhere(manifests: Manifests, it: Manifest, names: list[str]) -> Iterator[str]:
+    for name in names:
+        if not find(manifests, "Service", name, namespace(it)):
+            yield f"{title(it)}: there is no host {name}"
+
+
+def breakers(manifests: Manifests) -> Faults:
+    """A pod that fails gets a rest, and half of them stay whatever happens."""
+    faults = []
+    for it in of_kind(manifests, "DestinationRule"):
+        faults += list(_nowhere(manifests, it, [it["spec"]["host"]]))
+        policy = it["spec"]["trafficPolicy"]
+        out, pool = policy["outlierDetection"], policy["connectionPool"]
+        ranges = {
+            "consecutive5xxErrors": (out.get("consecutive5xxErrors"), range(3, 11)),
+            "interval": (seconds(out.get("interval", 0)), range(1, 31)),
+            "baseEjectionTime": (seconds(out.get("baseEjectionTime", 0)), range(10, 61)),
+            "maxEjectionPercent": (out.get("maxEjectionPercent"), range(10, 51)),
+            "connectTimeout": (seconds(pool["tcp"].get("connectTimeout", 0)), range(1, 4)),
+            # A pod takes no more at once (handler/asgi.py), and some wait.
+            "maxConnections": (pool["tcp"].get("maxConnections"), range(500, 4097)),
+            "http1MaxPendingRequests": (
+                pool["http"].get("http1MaxPendingRequests"),
+                range(50, 1001),
+            ),
+            # 0 is any number: a connection is not opened anew for each.
+            "maxRequestsPerConnection": (pool["http"].get("maxRequestsPerConnection", 0), (0,)),
+        }
+        faults += [
+            f"{title(it)}: {name} is {value}"
+            for name, (value, allowed) in ranges.items()
+            if value not in allowed
+        ]
+    return faults
+
+
+def strict(manifests: Manifests) -> Faults:
+    """Mutual TLS everywhere but on the load balancer's port; metrics for Prometheus alone.
+
+    In the mesh all arrives through its tunnel, which the network policies have to let in, as they
+    have the kubelets' probes, which have an address of their own there.
+    """
+    faults = []
+    found = list(of_kind(manifests, "PeerAuthentication"))
+    for it in found:
+        spec = it["spec"]
+        wanted = {"3000": {"mode": "PERMISSIVE"}} if spec.get("selector") else {}
+        if spec.get("mtls", {}).get("mode") != "STRICT" or spec.get("portLevelMtls", {}) != wanted:
+            faults.append(f"{title(it)} lets plain text in: {spec}")
+    if found and not any("selector" not in it["spec"] for it in found):
+        faults.append("plain text is let in where nothing is said")
+    for it in of_kind(manifests, "AuthorizationPolicy"):
+        rules = [{"from": [{"source": {"notNamespaces": ["monitoring"]}}], "to": _METRICS}]
+        if (it["spec"].get("action"), it["spec"].get("rules")) != ("DENY", rules):
+            faults.append(f"{title(it)}: metrics are not for Prometheus alone")
+    for pod in pods(manifests) if found else ():
+        if pod.serving:
+            http = next(port["containerPort"] for port in pod.ports() if port["name"] == "http")
+            ways: list[tuple[Manifest, int]] = [
+                ({"podSelector": {}}, _TUNNEL),
+                (_MONITORING, _TUNNEL),
+            ]
+            ways += [({"ipBlock": {"cidr": _PROBES}}, http)]
+            faults += [
+                f"{pod.name}: nothing lets {peer} in on {port}"
+                for peer, port in ways
+                if not reaches(manifests, pod, peer, port)
+            ]
+    return faults
+
+
+_METRICS = [{"operation": {"ports": ["3002"]}}]
+_MONITORING = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+}
