@@ -68,7 +68,7 @@ def test_the_statements_are_those_of_the_table(resolved: list[Resource], group: 
     wanted = Counter(listed(group, sites))
     faults = [f"not in the table: {it}" for it in sorted((found - wanted).elements())]
     faults += [f"not in the templates: {it}" for it in sorted((wanted - found).elements())]
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("kind", ENCRYPTED_IN_TRANSIT)

@@ -60,7 +60,7 @@ def test_the_settings_are_those_of_the_table(resolved: list[Resource], table: Pa
             if repr(is_) != repr(should):
                 faults.append(f"{it.site} {it.name} {path}: {is_}, not {should}")
     assert sorted(rows.keys() - seen) == [], "not in the templates"
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def test_every_log_group_is_ours_for_as_long_as_configured(resolved: list[Resource]) -> None:
