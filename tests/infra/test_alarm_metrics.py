@@ -167,7 +167,7 @@ def there(site: list[Resource], name: str) -> list[tuple[str, ...]]:
     if subject == "cache":
         (group,) = (it for it in site if it.kind == "ElastiCache::ReplicationGroup")
         return [(node,) for node in _nodes(group.properties)]
-    return {
+    named: dict[str, list[tuple[str, ...]]] = {
         "acl-blocked": [("user-api-ENV-web-acl", "ALL", "REGION")],
         "mail-bounces": [()],
         "mail-complaints": [()],
@@ -175,7 +175,8 @@ def there(site: list[Resource], name: str) -> list[tuple[str, ...]]:
         "function-unreachable": [("edge.FunctionProbeCheck.HealthCheckId",)],
         "cluster-pending": [("cluster.KubernetesCluster",)],
         "cluster-failures": [("cluster.KubernetesCluster",)],
-    }.get(name, [("fallback.ApiFunction",)])
+    }
+    return named.get(name, [("fallback.ApiFunction",)])
 
 
 def _nodes(group: Mapping[str, Any]) -> list[str]:
