@@ -1,19 +1,12 @@
-"""Settings that users feel: each resource against the tables in settings/, which say why."""
+"""Rules over all resources of a kind, with every reference followed."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-
-import pytest
-import yaml
 
 from cdk.config.deployment import ENVIRONMENTS
 from tests.infra.resolved import Resource
 
-TABLES = sorted((Path(__file__).parent / "settings").glob("*.yaml"))
 SITES = {"development", "staging", "production", "production-dr"}
 BEFORE_THE_KEY = {"edge.WebAclLogs"}
 """Its stack comes before the network's, and what it logs has no credential: AWS encrypts it."""
@@ -26,41 +19,6 @@ CALLERS = {
     "data": {("secretsmanager.amazonaws.com", "ACCOUNT")},
 }
 """Stack -> who calls its function, and for whom."""
-
-
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Path and value; a list of plain values is one."""
-    nested = node if isinstance(node, dict) else {}
-    if isinstance(node, list) and any(isinstance(each, dict | list) for each in node):
-        nested = dict(enumerate(node))
-    if not nested:
-        yield path, node
-    for key, value in nested.items():
-        yield from leaves(value, f"{path}/{key}" if path else str(key))
-
-
-def wanted(value: Any, site: str) -> tuple[Any, ...]:
-    """The one value at a site, none where the table has none there."""
-    if isinstance(value, dict) and value and value.keys() <= SITES:
-        return (value[site],) if site in value else ()
-    return (value,)
-
-
-@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
-def test_the_settings_are_those_of_the_table(resolved: list[Resource], table: Path) -> None:
-    """By resource and path; what the table leaves out at a site is not there either."""
-    rows: Mapping[str, Mapping[str, Any]] = yaml.safe_load(table.read_text(encoding="utf-8"))
-    faults, seen = [], set()
-    for it in resolved:
-        found = dict(leaves(it.properties)) if it.name in rows else {}
-        seen |= {it.name} & rows.keys()
-        for path, value in rows.get(it.name, {}).items():
-            is_, should = tuple(found[path] for _ in "1" if path in found), wanted(value, it.site)
-            # True is 1 to Python, and not to CloudFormation.
-            if repr(is_) != repr(should):
-                faults.append(f"{it.site} {it.name} {path}: {is_}, not {should}")
-    assert sorted(rows.keys() - seen) == [], "not in the templates"
-    assert not faults, "\n".join(faults)
 
 
 def test_every_log_group_is_ours_for_as_long_as_configured(resolved: list[Resource]) -> None:
