@@ -10,6 +10,7 @@ import pytest
 
 from cdk.assembly import synthesize
 from cdk.config.deployment import ENVIRONMENTS
+from tests.infra.resolved import Resource, every
 
 Template = dict[str, Any]
 SECONDS = 600
@@ -51,3 +52,9 @@ def templates(assemblies: Mapping[str, Mapping[str, Template]]) -> list[Named]:
         for environment, stacks in assemblies.items()
         for stack, template in stacks.items()
     ]
+
+
+@pytest.fixture(scope="session")
+def resolved(assemblies: Mapping[str, Mapping[str, Template]]) -> list[Resource]:
+    """Every resource of every environment, with its references followed."""
+    return list(every(assemblies))

@@ -1,0 +1,88 @@
+"""Rules over all resources of a kind, with every reference followed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from cdk.config.deployment import ENVIRONMENTS
+from tests.infra.resolved import Resource
+
+SITES = {"development", "staging", "production", "production-dr"}
+BEFORE_THE_KEY = {"edge.WebAclLogs"}
+"""Its stack comes before the network's, and what it logs has no credential: AWS encrypts it."""
+CALLERS = {
+    "fallback": {
+        ("elasticloadbalancing.amazonaws.com", "ACCOUNT"),
+        ("events.amazonaws.com", "fallback.SchedulesOutbox.Arn"),
+        ("events.amazonaws.com", "fallback.SchedulesHousekeeping.Arn"),
+    },
+    "data": {("secretsmanager.amazonaws.com", "ACCOUNT")},
+}
+"""Stack -> who calls its function, and for whom."""
+
+
+def test_every_log_group_is_ours_for_as_long_as_configured(resolved: list[Resource]) -> None:
+    """Encrypted by the key of logs; a longer life costs, a shorter one loses an incident."""
+    for it in resolved:
+        if it.kind != "Logs::LogGroup":
+            continue
+        days = ENVIRONMENTS[it.site.removesuffix("-dr")].logs.retention_days
+        assert it.properties["RetentionInDays"] == days, (it.site, it.name)
+        key = None if it.name in BEFORE_THE_KEY else "network.NetworkLogsKey.Arn"
+        assert it.properties.get("KmsKeyId") == key, (it.site, it.name)
+
+
+def test_functions_are_called_by_whom_the_table_names(resolved: list[Resource]) -> None:
+    """One who is missing is refused by Lambda at the first request, not at the deployment."""
+    found = defaultdict(set)
+    for it in resolved:
+        if it.kind == "Lambda::Permission":
+            assert it.properties["Action"] == "lambda:InvokeFunction"
+            source = it.properties.get("SourceArn") or it.properties["SourceAccount"]
+            place = (it.site, it.name.split(".")[0])
+            found[place].add((it.properties["Principal"], source))
+    functions = {(it.site, it.name.split(".")[0]) for it in resolved if it.kind == "Lambda::Alias"}
+    assert found.keys() >= functions
+    assert all(callers == CALLERS[stack] for (_, stack), callers in found.items()), found
+
+
+def test_access_lists_of_the_upper_tiers_let_answers_back(resolved: list[Resource]) -> None:
+    """They keep no state: without the high ports no answer from outside arrives. Public ones take
+    the web's ports too; everything may go out, and the VPC talks within itself."""
+    found = defaultdict(list)
+    for it in resolved:
+        if it.kind == "EC2::NetworkAclEntry" and "ListsData" not in it.name:
+            rule = it.properties
+            ports = rule.get("PortRange", {})
+            assert rule["RuleAction"] == "allow", (it.site, it.name)
+            way = "out" if rule["Egress"] else "in"
+            row = (way, rule["CidrBlock"], rule["Protocol"], ports.get("From"), ports.get("To"))
+            found[it.site, rule["NetworkAclId"].rpartition("Lists")[2]].append(row)
+    for (site, tier), rows in found.items():
+        environment = ENVIRONMENTS[site.removesuffix("-dr")]
+        recovery = environment.recovery if site.endswith("-dr") else None
+        within = (recovery or environment).network.cidr
+        web = (80, 443) if tier == "Public" else ()
+        assert sorted(rows, key=str) == sorted(
+            [
+                ("in", within, -1, None, None),
+                ("in", "0.0.0.0/0", 6, 1024, 65535),
+                *(("in", "0.0.0.0/0", 6, port, port) for port in web),
+                ("out", "0.0.0.0/0", -1, None, None),
+            ],
+            key=str,
+        ), (site, tier)
+    assert {tier for _, tier in found} == {"Public", "Application"}
+    assert len(found) == 2 * len(SITES)
+
+
+def test_roles_that_people_take_last_an_hour(resolved: list[Resource]) -> None:
+    """Long enough for a deployment; whoever leaves has no session for the rest of the day."""
+    roles = [it.properties for it in resolved if it.kind == "IAM::Role"]
+    assert {role.get("MaxSessionDuration", 3600) for role in roles} == {3600}
+
+
+def test_what_is_left_behind_is_a_decision(resolved: list[Resource]) -> None:
+    """CloudFormation knows three policies and refuses any other."""
+    found = {it.deletion for it in resolved}
+    assert found <= {"", "Delete", "Retain", "Snapshot"}
