@@ -141,7 +141,7 @@ def try_all(
 
 def without_mutant(bench: Bench, tree: Path, results: Sequence[Result]) -> set[str]:
     """Of the tests that noticed something, those that fail without it, run by themselves."""
-    killers = sorted({killer for result in results for killer in result.killers if "::" in killer})
+    killers = sorted({test for result in results for test in result.killers if "tests/" in test})
     if not killers:
         return set()
     arguments = tree.parent / "killers.tests"

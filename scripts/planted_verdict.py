@@ -99,6 +99,9 @@ def read_outcome(status: int, report: Path) -> Outcome:
 def _node(case: ET.Element) -> str:
     """The report joins modules and classes by dots; a module's name begins with a small letter."""
     words = case.get("classname", "").split(".")
+    if words == [""]:
+        # A module that cannot be collected.
+        return case.get("name", "").replace(".", "/") + ".py"
     classes = [word for word in words if word[:1].isupper()]
     file = "/".join(word for word in words if word not in classes) + ".py"
     return "::".join([file, *classes, case.get("name", "")])

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from core.adapters.postgres.logins import PostgresLogins
 from core.adapters.postgres.storage import PostgresStorage
 from core.errors import ConfigurationError, DomainError, StorageUnavailable
 from core.ports.logins import Login
@@ -199,6 +200,13 @@ def test_an_unset_password_does_not_come_into_force(deployed: Deployed) -> None:
     deployed.step("createSecret", version)
     with pytest.raises(StorageUnavailable, match="refuses the new login"):
         deployed.step("testSecret", version)
+
+
+@pytest.mark.parametrize("url", ["mysql://user_api_b@host/name", "postgresql://host/x?unknown=1"])
+def test_a_url_that_is_none_is_told(url: str) -> None:
+    """Before anything waits for a server; what is wrong in it is not quoted."""
+    with pytest.raises(ConfigurationError, match="is not one of the form"):
+        PostgresLogins().works(url)
 
 
 def test_a_login_without_rights_does_not_come_into_force(deployed: Deployed) -> None:

@@ -72,4 +72,4 @@ def _position(sort: UserSort, after: tuple[str, str]) -> dict[str, object]:
         raise InvalidCursor from None
     if moment.tzinfo is None:
         raise InvalidCursor
-    return where | {"key": moment if sort is UserSort.CREATED_AT else moment.isoformat()}
+    return where | {"key": moment}
