@@ -105,6 +105,14 @@ def test_a_sweep_over_many_keys_takes_bounded_memory() -> None:
     assert cache.get("k999") is not None
 
 
+def test_a_cache_has_sixteen_mebibytes_if_nothing_is_said() -> None:
+    """A process has a limit of memory; without one of its own a cache would end it."""
+    cache = MemoryCache()
+    for n in range(17):
+        cache.put(f"k{n}", b"v" * 2**20, seconds=60)
+    assert [n for n in range(17) if cache.get(f"k{n}") is not None] == list(range(2, 17))
+
+
 def test_what_is_gone_gives_its_room_back() -> None:
     """Overwritten and expired values do not count any more."""
     watch = Stopwatch()
