@@ -117,6 +117,20 @@ def test_two_workers_send_each_mail_once(post: Post) -> None:
     assert post.rows() == []
 
 
+def test_a_mail_says_how_long_its_link_is_good(post: Post) -> None:
+    """To the minute, from the moment that it is sent, and never for none."""
+    lifetime = post.core.settings.registration_lifetime
+    told = []
+    for age in (timedelta(), timedelta(minutes=17), lifetime - timedelta(seconds=29)):
+        post.owe()
+        post.clock.advance(seconds=age.total_seconds())
+        assert post.deliveries.run_once(owner="worker") == 1
+        told.append(int(post.relay.taken[-1].variables["expires_minutes"]))
+        post.clock.advance(seconds=-age.total_seconds())
+    whole = lifetime // timedelta(minutes=1)
+    assert told == [whole, whole - 17, 1]
+
+
 def test_a_failed_mail_is_tried_again_after_pauses_that_double(post: Post) -> None:
     """From about 5 s to an hour, each up to a quarter shorter; the twelfth failure parks it."""
     post.owe()

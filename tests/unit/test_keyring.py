@@ -231,6 +231,7 @@ def test_nobody_waits_for_a_refresh_that_another_thread_does(service: Issuer) ->
     assert rows.asked.wait(30)
     for _ in range(20):
         assert slow.accepts(token)
+    assert slow.accepts(slow.issue())
     assert reader.is_alive()
     rows.answer.set()
     reader.join(30)
