@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -154,8 +154,7 @@ class Throttling:
 
     def _fail(self, storage: Storage, guess: Guess, now: datetime) -> None:
         if guess.failure:
-            context = replace(guess.failure.context, idempotency=None)
-            with storage.write(context) as uow:
+            with storage.write(guess.failure.context) as uow:
                 uow.record(guess.failure.event)
                 uow.throttles.fail(guess.buckets, now=now)
                 uow.commit()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import MISSING, fields
+import re
+from dataclasses import MISSING, Field, fields
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,9 +153,22 @@ def test_defaults_are_what_the_parsers_accept() -> None:
     assert settings.hash_concurrency == (os.cpu_count() or 1)
 
 
+def bounds(item: Field[Any]) -> str:
+    """Lowest and highest value, as the parser names them; empty where there are none."""
+    try:
+        item.metadata["parse"]("")
+    except ValueError as error:
+        if found := re.fullmatch(r"must be (0, or )?.*from (\S+ to \S+)", str(error)):
+            return (found[1] or "") + found[2]
+    return ""
+
+
 def documented() -> str:
     """The table of docs/settings.md."""
-    rows = ["| variable | meaning | default | outside of development |", "|---|---|---|---|"]
+    rows = [
+        "| variable | meaning | range | default | outside of development |",
+        "|---|---|---|---|---|",
+    ]
     for item in fields(Settings):
         default: object = item.default
         if isinstance(default, timedelta):
@@ -163,7 +178,8 @@ def documented() -> str:
         if default is MISSING or default is None:
             shown = "must be set" if default is MISSING else "not set"
         unsafe = "unsafe values are refused" if item.metadata["unsafe"] else ""
-        rows.append(f"| `{env_name(item)}` | {item.metadata['help']} | {shown} | {unsafe} |")
+        cells = (f"`{env_name(item)}`", item.metadata["help"], bounds(item), shown, unsafe)
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 

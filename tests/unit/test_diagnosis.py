@@ -288,3 +288,12 @@ def test_no_spelling_of_a_password_passes(url: str) -> None:
     examined = Examination.of({"DATABASE_URL": url})
     assert "w0rd" not in examined.redact(f"could not translate host name p4ss-w0rd@h: {url}")
     assert "w0rd" not in repr(examined)
+
+
+def test_no_rest_of_a_longer_secret_is_left() -> None:
+    """One may be the beginning of the other, as the names of a family of passwords are."""
+    examined = Examination.of(
+        {"DATABASE_URL": "postgresql://u:hunter@h/x", "SECRET_KEY": "hunter2-and-so-on"}
+    )
+    assert "and-so-on" not in examined.redact("refused: hunter2-and-so-on")
+    assert "hunter" not in examined.redact("refused: hunter")
