@@ -38,6 +38,8 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     for expected in (*COMMANDS, "Exit codes", "Examples", "130"):
         assert expected in shown
+    # However it was started: it may be `python -m handler.cli` in a container.
+    assert shown.startswith("Usage: user-api ")
 
 
 @pytest.mark.parametrize(
