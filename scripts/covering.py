@@ -26,7 +26,7 @@ BUDGET = 120.0
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Raises nothing: what is not measured has no context."""
+    """Without coverage there is no context, and the times alone are noted."""
     os.environ["COVERED_BY_TEST"] = item.nodeid
     began = time.monotonic()
     if measured := coverage.Coverage.current():

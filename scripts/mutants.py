@@ -6,54 +6,63 @@
 The sample is of HEAD (uncommitted work is not seen) and follows from the seed: the commit, if none
 is given, so that nobody tunes to it. A mutant of core or handler is tried with the tests that run
 its lines, as one run of all tests has recorded; one of cdk or k8s with all of theirs, snapshots
-last. tests/mutants.toml holds the floor, and the mutants that change nothing for a user. Goes on
+last. tests/mutants.toml holds the floor, and the equivalent mutants. Goes on
 where it was interrupted. Exit status 1 below the floor.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import random
-import signal
-import subprocess
+import shutil
 import sys
-import tempfile
 import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 
 from scripts.covering import Covering
-from scripts.mutant_trial import Result, Trial
+from scripts.mutant_trial import (
+    DEADLINE,
+    IMPORT,
+    Result,
+    Trial,
+    arguments_of,
+    without_parameters,
+)
 from scripts.mutations import Mutation, mutations
-from scripts.planted_verdict import UnusablePatch
-from scripts.scratch import ROOT, Bench, environment
+from scripts.planted_verdict import TrialError
+from scripts.scratch import ROOT, Bench, main_of
 
 # Of a hundred mutants.
 SHARES = {"core": 50, "handler": 20, "cdk": 15, "k8s": 15}
 
+SMALLEST = 20
+RECORDING_SECONDS = 5400.0
 RECORDING = ("-q", "-p", "scripts.covering", "-p", "no:cacheprovider")
 
 
 def sample(sources: Mapping[str, str], seed: str, count: int) -> list[Mutation]:
-    """`count` mutations, by SHARES of the areas and alike of each kind, without repetition."""
+    """`count` mutations, by SHARES of the folders and alike of each operator; none twice."""
     chance = random.Random(seed)  # noqa: S311  a sample, no secret
-    chosen = []
-    for area, share in SHARES.items():
-        of_kinds: dict[str, list[Mutation]] = defaultdict(list)
-        for path in sorted(path for path in sources if path.startswith(f"{area}/")):
+    chosen: list[Mutation] = []
+    drawn = 0
+    for folder, share in SHARES.items():
+        by_operator: dict[str, list[Mutation]] = defaultdict(list)
+        for path in sorted(path for path in sources if path.startswith(f"{folder}/")):
             for mutation in mutations(path, sources[path]):
-                of_kinds[mutation.kind].append(mutation)
-        for places in of_kinds.values():
+                by_operator[mutation.operator].append(mutation)
+        for places in by_operator.values():
             chance.shuffle(places)
-        for _ in range(round(count * share / 100)):
-            kind = chance.choice(sorted(kind for kind, places in of_kinds.items() if places))
-            chosen.append(of_kinds[kind].pop())
+        drawn += share
+        while len(chosen) < round(count * drawn / 100):
+            operator = chance.choice(sorted(name for name, left in by_operator.items() if left))
+            chosen.append(by_operator[operator].pop())
     return chosen
 
 
@@ -67,10 +76,10 @@ def sources_of(tree: Path) -> dict[str, str]:
     }
 
 
-def meaningless(mutant: Mutation, known: Sequence[Mapping[str, str]]) -> bool:
+def equivalent(mutation: Mutation, known: Sequence[Mapping[str, str]]) -> bool:
     """Whether tests/mutants.toml says why it changes nothing for a user."""
-    told = str(mutant).split(":", 1)[0], str(mutant).split(": ", 1)[1]
-    return any(told == (entry["path"], entry["change"]) for entry in known)
+    told = {"path": mutation.path, "line": mutation.text, "change": mutation.change}
+    return any(told == {name: entry[name] for name in told} for entry in known)
 
 
 class Record:
@@ -80,12 +89,12 @@ class Record:
         self._file = file
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
         self.results = {
-            line["mutant"]: Result(line["mutant"], tuple(line["killers"]), line["how"])
+            line["key"]: Result(**line | {"killers": tuple(line["killers"])})
             for line in map(json.loads, lines)
         }
 
     def add(self, result: Result) -> None:
-        self.results[result.mutant] = result
+        self.results[result.key] = result
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(result)) + "\n")
 
@@ -93,26 +102,30 @@ class Record:
 def recorded_lines(bench: Bench, folder: Path, chosen: Sequence[str]) -> Covering:
     """Which tests run which lines, from one run of pytest with `chosen`; kept in `folder`.
 
-    Raises UnusablePatch when they cannot run.
+    Raises TrialError when they cannot run.
     """
-    data, durations = folder / "lines", folder / "durations"
+    data, durations, parts = folder / "lines", folder / "durations", folder / "parts"
     with bench.worktree("covering") as tree:
         if not data.exists():
-            durations.mkdir(parents=True, exist_ok=True)
+            # What an interrupted run or another commit left.
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            durations.mkdir(parents=True)
+            parts.mkdir()
             print("mutants: all tests run once, to record their lines", flush=True)
-            command = [sys.executable, "-m", "coverage"]
-            own = environment(tree) | {
+            more = {
                 "COVERAGE_CORE": "ctrace",
-                "COVERAGE_FILE": str(folder / "parts" / data.name),
+                "COVERAGE_FILE": str(parts / data.name),
                 "COVERED_BY": str(durations),
             }
-            (folder / "parts").mkdir(exist_ok=True)
             tests = ["run", "-m", "pytest", *RECORDING, *chosen]
-            together = ["combine", "-q", f"--data-file={data}", str(folder / "parts")]
+            whole = parts / "whole"
+            together = ["combine", "-q", f"--data-file={whole}", str(parts)]
             for run, good in ((tests, {0, 1}), (together, {0})):
-                done = subprocess.run([*command, *run], cwd=tree, env=own, check=False)
-                if done.returncode not in good:
-                    raise UnusablePatch(f"{run[0]} ended with status {done.returncode}")
+                arguments = ["-m", "coverage", *run]
+                status = bench.execute(tree, arguments, seconds=RECORDING_SECONDS, more=more)
+                if status not in good:
+                    raise TrialError(f"coverage {run[0]} ended with status {status}")
+            whole.rename(data)
         covering = Covering(data, durations, sources_of(tree))
     for test in sorted(covering.failed):
         print(f"fails without a mutant, and is not asked: {test}")
@@ -124,48 +137,46 @@ def try_all(
 ) -> None:
     """Adds a result of each to the record and prints it."""
     began = time.monotonic()
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(trial.of, mutation) for mutation in chosen]
-        try:
-            for number, future in enumerate(as_completed(waiting), 1):
-                result = future.result()
-                record.add(result)
-                told = f"noticed by {result.killers[0]}" if result.killers else "NOT NOTICED"
-                spent = f"{time.monotonic() - began:.0f} s"
-                print(f"[{number}/{len(chosen)}, {spent}] {result.mutant}: {told}", flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            bench.stop()
-            raise
+    tasks = {mutation: functools.partial(trial.of, mutation) for mutation in chosen}
+    with closing(bench.finished(jobs, tasks)) as results:
+        for number, (mutation, result) in enumerate(results, 1):
+            record.add(result)
+            told = f"killed by {result.killers[0]}" if result.killers else "SURVIVED"
+            spent = f"{time.monotonic() - began:.0f} s"
+            print(f"[{number}/{len(chosen)}, {spent}] {mutation}: {told}", flush=True)
 
 
-def without_mutant(bench: Bench, tree: Path, results: Sequence[Result]) -> set[str]:
-    """Of the tests that noticed something, those that fail without it, run by themselves."""
-    killers = sorted({test for result in results for test in result.killers if "tests/" in test})
-    if not killers:
+def flaky_among(bench: Bench, tree: Path, results: Sequence[Result]) -> set[str]:
+    """The tests of `results` that fail without a mutant too, when the killers run by themselves.
+
+    Raises TrialError when they cannot run.
+    """
+    killers = {test for result in results for test in without_parameters(result.killers)}
+    known = sorted(killers - {IMPORT, DEADLINE})
+    if not known:
         return set()
-    arguments = tree.parent / "killers.tests"
-    arguments.write_text("\n".join(killers))
-    return set(bench.run(tree, [f"@{arguments}"], seconds=1800).broken)
+    print(f"mutants: {len(known)} tests that killed one run again without", flush=True)
+    outcome = bench.run(tree, [arguments_of(tree, known)], seconds=RECORDING_SECONDS)
+    if outcome.status not in {0, 1}:
+        raise TrialError(f"the killers cannot run again: pytest ended with {outcome.status}")
+    return set(without_parameters(outcome.broken))
 
 
-def report(results: Sequence[Result], left_out: int, moody: set[str], floor: float) -> int:
+def report(results: Sequence[Result], equivalents: int, flaky: set[str], floor: float) -> int:
     """Prints score and survivors; the exit status."""
-    survivors = [result for result in results if set(result.killers) <= moody]
+    survivors = [it for it in results if set(without_parameters(it.killers)) <= flaky]
     snapshots = [
-        result
-        for result in results
-        if result.killers and all("test_snapshots.py" in killer for killer in result.killers)
+        it for it in results if it.killers and all("test_snapshots.py" in by for by in it.killers)
     ]
     score = 100 * (len(results) - len(survivors)) / len(results)
-    for title, listed in (("not noticed", survivors), ("noticed by a snapshot alone", snapshots)):
+    for title, listed in (("survived", survivors), ("killed by a snapshot alone", snapshots)):
         for result in listed:
             print(f"{title}: {result.mutant}")
-    for test in sorted(moody):
-        print(f"fails without a mutant too, so it noticed nothing: {test}")
+    for test in sorted(flaky):
+        print(f"fails without a mutant too, so it killed none: {test}")
     print(
-        f"mutants: {score:.1f} % of {len(results)} noticed, floor {floor:g} %;"
-        f" {len(snapshots)} by a snapshot alone; {left_out} more mean nothing to a user"
+        f"mutants: {score:.1f} % of {len(results)} killed, floor {floor:g} %;"
+        f" {len(snapshots)} by a snapshot alone; {equivalents} more are equivalent"
     )
     return int(score < floor)
 
@@ -178,15 +189,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", help="of the sample (default: the commit)")
     parser.add_argument("--count", type=int, default=100, help="mutants (default 100)")
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="at once (default 2)")
-    return parser.parse_args()
-
-
-def _terminated(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    arguments = parser.parse_args()
+    if arguments.count < SMALLEST:
+        parser.error(f"--count must be at least {SMALLEST}")
+    return arguments
 
 
 def run(arguments: argparse.Namespace, bench: Bench) -> int:
-    """The exit status. Raises UnusablePatch when the tests cannot speak."""
+    """The exit status. Raises TrialError when the tests cannot speak."""
     settings = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text("utf-8"))
     seed = arguments.seed or bench.commit[:8]
     folder = ROOT / "build" / "mutants" / bench.commit
@@ -196,33 +206,25 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
     with ExitStack() as trees:
         places = [trees.enter_context(bench.worktree(f"{n}")) for n in range(arguments.jobs)]
         drawn = sample(sources_of(places[0]), seed, arguments.count)
-        meant = [m for m in drawn if not meaningless(m, settings["meaningless"])]
-        rest = [mutation for mutation in meant if str(mutation) not in record.results]
+        meant = [it for it in drawn if not equivalent(it, settings["equivalent"])]
+        rest = [it for it in meant if it.key not in record.results]
         done = len(meant) - len(rest)
         print(
             f"mutants: {len(drawn)} of {bench.commit[:8]}, seed {seed}; {done} are done", flush=True
         )
         try_all(Trial(bench, places, covering), bench, rest, record, arguments.jobs)
-        results = [record.results[str(mutation)] for mutation in meant]
-        moody = without_mutant(bench, places[0], results)
-    return report(results, len(drawn) - len(meant), moody, settings["floor"])
+        results = [record.results[it.key] for it in meant]
+        flaky = flaky_among(bench, places[0], results)
+    return report(results, len(drawn) - len(meant), flaky, settings["floor"])
 
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="mutants-") as folder,
-            Bench(Path(folder).resolve()) as bench,
-        ):
-            return run(arguments, bench)
-    except UnusablePatch as error:
-        print(f"mutants: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("mutants: stopped; the next run goes on here", file=sys.stderr)
-        return 130
+    return main_of(
+        "mutants",
+        functools.partial(run, arguments),
+        stopped="stopped; the next run goes on here",
+    )
 
 
 if __name__ == "__main__":

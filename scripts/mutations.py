@@ -40,13 +40,14 @@ _TYPES = {"Literal", "cast", "TypeVar", "NewType"}
 class Mutation:
     """One change of one file. `start` and `end` are offsets in bytes; `before` and `after` say it.
 
-    `lines` are the first and the last line of the statement; `names` are what else leads to it: the
-    names that a statement outside of functions defines, empty inside of one.
+    `lines` are the first and the last line of the statement, `text` is that of `line`; `names` are
+    what else leads to it: the names that a statement outside of functions defines, empty inside.
     """
 
     path: str
-    kind: str
+    operator: str
     line: int
+    text: str
     lines: tuple[int, int]
     start: int
     end: int
@@ -57,8 +58,17 @@ class Mutation:
     def applied(self, source: bytes) -> bytes:
         return source[: self.start] + self.after.encode() + source[self.end :]
 
+    @property
+    def key(self) -> str:
+        """Of this one alone: several on a line may read the same."""
+        return f"{self.path}:{self.start}-{self.end}:{self.after}"
+
+    @property
+    def change(self) -> str:
+        return f"{_short(self.before)} -> {_short(self.after)}"
+
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {_short(self.before)} -> {_short(self.after)}"
+        return f"{self.path}:{self.line}: {self.change}"
 
 
 def mutations(path: str, source: str) -> list[Mutation]:
@@ -143,6 +153,9 @@ class _Places(ast.NodeVisitor):
         for field, value in ast.iter_fields(node):
             if field in {"annotation", "returns", "type_params"}:
                 continue
+            # A pattern takes no parentheses there.
+            if field == "keys" and isinstance(node, ast.MatchMapping):
+                continue
             if field == "decorator_list" and isinstance(node, ast.ClassDef):
                 continue
             for child in value if isinstance(value, list) else [value]:
@@ -155,18 +168,21 @@ class _Places(ast.NodeVisitor):
         if isinstance(node, ast.keyword) and node.arg in _PROSE:
             return
         if isinstance(node, ast.expr):
-            for kind, changed in (*_of_operators(node), *_of_calls(node), *_of_constants(node)):
-                self._change(kind, node, f"({ast.unparse(changed)})")
+            for operator, changed in (*_of_operators(node), *_of_calls(node), *_of_constants(node)):
+                self._change(operator, node, f"({ast.unparse(changed)})")
         self._children(node)
 
-    def _change(self, kind: str, node: ast.expr | ast.stmt, after: str) -> None:
+    def _change(self, operator: str, node: ast.expr | ast.stmt, after: str) -> None:
         start = self._starts[node.lineno - 1] + node.col_offset
         end = self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         self.found.append(
             Mutation(
                 path=self._path,
-                kind=kind,
+                operator=operator,
                 line=node.lineno,
+                text=self._source[self._starts[node.lineno - 1] : self._starts[node.lineno]]
+                .decode()
+                .strip(),
                 lines=self._lines,
                 start=start,
                 end=end,
@@ -177,11 +193,11 @@ class _Places(ast.NodeVisitor):
         )
 
 
-# Each gives the kind of every change of this node alone, and what it becomes.
+# Each gives the operator of every change of this node alone, and what it becomes.
 def _of_operators(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     match node:
-        case ast.Compare(left=left, ops=[operator, *others], comparators=compared):
-            yield "comparison", ast.Compare(left, [_COMPARED[type(operator)](), *others], compared)
+        case ast.Compare(left=left, ops=[compares, *others], comparators=compared):
+            yield "comparison", ast.Compare(left, [_COMPARED[type(compares)](), *others], compared)
         case ast.BoolOp(op=operator, values=values):
             other = ast.Or() if isinstance(operator, ast.And) else ast.And()
             yield "boolean", ast.BoolOp(other, values)
@@ -239,20 +255,22 @@ def _is_type(node: ast.AST) -> bool:
 
 
 def _of_yaml(path: str, source: str) -> Iterator[Mutation]:
+    lines = source.splitlines()
     for document in yaml.compose_all(source, Loader=yaml.SafeLoader):
         for node in _values(document):
             changed = _changed_scalar(node)
             if changed is None:
                 continue
-            kind, after = changed
+            operator, after = changed
             # PyYAML counts characters.
             start = len(source[: node.start_mark.index].encode())
             before = source[node.start_mark.index : node.end_mark.index]
             line = node.start_mark.line + 1
             yield Mutation(
                 path=path,
-                kind=kind,
+                operator=operator,
                 line=line,
+                text=lines[line - 1].strip(),
                 lines=(line, line),
                 start=start,
                 end=start + len(before.encode()),

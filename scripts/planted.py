@@ -17,16 +17,15 @@ proof. Exit status 0 when every patch was noticed, 1 otherwise.
 from __future__ import annotations
 
 import argparse
-import signal
+import functools
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 
-from scripts.planted_verdict import UnusablePatch, Verdict, judge, selection
-from scripts.scratch import ROOT, Bench, git, show_end
+from scripts.planted_verdict import TrialError, Verdict, judge, selection
+from scripts.scratch import ROOT, Bench, git, main_of, show_end
 
 PATCHES = ROOT / "tests" / "planted"
 
@@ -51,10 +50,10 @@ def try_patch(bench: Bench, patch: Path, tests: Sequence[str], seconds: float) -
         with bench.worktree(patch.stem) as tree:
             try:
                 git(tree, "apply", "--whitespace=nowarn", str(patch))
-            except UnusablePatch as error:
+            except TrialError as error:
                 return Verdict(False, f"no longer applies: {error}")
             return judge(bench.run(tree, tests, seconds=seconds))
-    except UnusablePatch as error:
+    except TrialError as error:
         return Verdict(False, str(error))
 
 
@@ -64,41 +63,32 @@ def try_all(
     """The number of patches that nobody noticed."""
     failed = 0
     began = time.monotonic()
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {
-            pool.submit(try_patch, bench, patch, tests, seconds): patch.stem
-            for patch, tests in patches.items()
-        }
-        try:
-            for number, future in enumerate(as_completed(waiting), 1):
-                verdict = future.result()
-                failed += not verdict.noticed
-                told = "noticed" if verdict.noticed else "NOT NOTICED"
-                spent = f"{time.monotonic() - began:.0f} s"
-                reason = verdict.reason.split("\n", 1)[0][:160]
-                print(
-                    f"[{number}/{len(patches)}, {spent}] {told}: {waiting[future]}: {reason}",
-                    flush=True,
-                )
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            bench.stop()
-            raise
+    tasks = {
+        patch.stem: functools.partial(try_patch, bench, patch, tests, seconds)
+        for patch, tests in patches.items()
+    }
+    with closing(bench.finished(jobs, tasks)) as verdicts:
+        for number, (name, verdict) in enumerate(verdicts, 1):
+            failed += not verdict.noticed
+            told = "noticed" if verdict.noticed else "NOT NOTICED"
+            spent = f"{time.monotonic() - began:.0f} s"
+            reason = verdict.reason.split("\n", 1)[0][:160]
+            print(f"[{number}/{len(patches)}, {spent}] {told}: {name}: {reason}", flush=True)
     return failed
 
 
 def chosen_patches(names: Sequence[str]) -> dict[Path, tuple[str, ...]]:
-    """Each patch with its test; raises UnusablePatch for an unknown name or a wrong first line."""
+    """Each patch with its test; raises TrialError for an unknown name or a wrong first line."""
     patches = sorted(PATCHES.glob("*.patch"))
     unknown = set(names) - {patch.stem for patch in patches}
     if unknown or not patches:
-        raise UnusablePatch(f"tests/planted has no {', '.join(sorted(unknown)) or 'patches'}")
+        raise TrialError(f"tests/planted has no {', '.join(sorted(unknown)) or 'patches'}")
     chosen = {}
     for patch in patches:
         try:
             chosen[patch] = selection(patch.read_text().split("\n", 1)[0])
-        except UnusablePatch as error:
-            raise UnusablePatch(f"{patch.name}: {error}") from None
+        except TrialError as error:
+            raise TrialError(f"{patch.name}: {error}") from None
     return {patch: tests for patch, tests in chosen.items() if not names or patch.stem in names}
 
 
@@ -114,33 +104,19 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _terminated(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="planted-") as folder,
-            Bench(Path(folder).resolve()) as bench,
-        ):
-            patches = chosen_patches(arguments.names)
-            print(
-                f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True
-            )
-            if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
-                return 1
-            failed = try_all(bench, patches, arguments.jobs, arguments.seconds)
-    except UnusablePatch as error:
-        print(f"planted: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("planted: stopped", file=sys.stderr)
-        return 130
-    print(f"planted: {len(patches) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+
+    def work(bench: Bench) -> int:
+        patches = chosen_patches(arguments.names)
+        print(f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True)
+        if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
+            return 1
+        failed = try_all(bench, patches, arguments.jobs, arguments.seconds)
+        print(f"planted: {len(patches) - failed} passed, {failed} failed")
+        return 1 if failed else 0
+
+    return main_of("planted", work)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ HEADER = "# fails: "
 _LOOKED = ("assert ", "AssertionError", "Failed: ")
 
 
-class UnusablePatch(Exception):
+class TrialError(Exception):
     """The patch cannot be tried; the text says why."""
 
 
@@ -42,15 +42,15 @@ class Verdict:
 def selection(first_line: str) -> tuple[str, ...]:
     """The pytest arguments that a patch's first line names.
 
-    Raises UnusablePatch unless it is one node id, or one test file and a -k expression.
+    Raises TrialError unless it is one node id, or one test file and a -k expression.
     """
     if not first_line.startswith(HEADER):
-        raise UnusablePatch(f"its first line has to read `{HEADER}tests/...::test_...`")
+        raise TrialError(f"its first line has to read `{HEADER}tests/...::test_...`")
     words = tuple(shlex.split(first_line.removeprefix(HEADER)))
     one_node = len(words) == 1 and "::" in words[0]
     one_expression = len(words) == 3 and words[1] == "-k" and "::" not in words[0]
     if not (one_node or one_expression) or not words[0].startswith("tests/"):
-        raise UnusablePatch(f"its first line names no test: {first_line.strip()}")
+        raise TrialError(f"its first line names no test: {first_line.strip()}")
     return words
 
 

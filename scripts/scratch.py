@@ -7,21 +7,31 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from scripts.planted_verdict import Outcome, UnusablePatch, read_outcome
+from scripts.planted_verdict import Outcome, TrialError, read_outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = "cdk, core, handler, migrations, tests"
+GIT_SECONDS = 120
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class Late(TrialError):
+    """The tests took longer than their deadline."""
 
 
 class Bench:
-    """Scratch worktrees of one commit and the pytest processes in them; its end is theirs.
+    """Scratch worktrees of one commit and the processes in them, which end with it.
 
-    Raises UnusablePatch when there is no commit.
+    Raises TrialError when there is no commit.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,8 +39,9 @@ class Bench:
         # Later ones do not count, as the first worktree would be of another one than the last.
         self.commit = git(ROOT, "rev-parse", "HEAD")
         self._git = threading.Lock()
+        self._starting = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = threading.Event()
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -52,62 +63,110 @@ class Bench:
     def run(self, tree: Path, arguments: Sequence[str], *, seconds: float) -> Outcome:
         """What pytest reports of the tests that `arguments` choose, in a worktree.
 
-        Raises UnusablePatch when the deadline passes or another checkout's code is imported.
+        Raises TrialError when another checkout's code is imported, Late at the deadline.
         """
         self._check_imports(tree)
         report, log = tree.parent / f"{tree.name}.xml", tree.parent / f"{tree.name}.log"
         report.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, f"--junitxml={report}"],
-                cwd=tree,
-                env=environment(tree),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._running.add(process)
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise UnusablePatch(f"its test took more than {seconds:.0f} s") from None
-        finally:
-            _end(process)
-            self._running.discard(process)
-        if self._stopped.is_set():
-            raise UnusablePatch("stopped")
+        options = ["-q", "-p", "no:cacheprovider", *arguments, f"--junitxml={report}"]
+        status = self.execute(tree, ["-m", "pytest", *options], seconds=seconds, log=log)
         outcome = read_outcome(status, report)
         if status not in {0, 1} or outcome.errors:
             show_end(log)
         return outcome
 
-    @property
-    def stopped(self) -> bool:
-        return self._stopped.is_set()
+    def execute(
+        self,
+        tree: Path,
+        arguments: Sequence[str],
+        *,
+        seconds: float,
+        log: Path | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> int:
+        """The exit status of Python with `arguments`, whose output goes to `log`, else to ours.
+
+        Raises TrialError when the bench has stopped, Late at the deadline.
+        """
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(log.open("wb")) if log else None
+            with self._starting:
+                if self._stopped:
+                    raise TrialError("stopped")
+                process = subprocess.Popen(
+                    [sys.executable, *arguments],
+                    cwd=tree,
+                    env=environment(tree) | dict(more or {}),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output else None,
+                    start_new_session=True,
+                )
+                self._running.add(process)
+            try:
+                status = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise Late(f"its test took more than {seconds:.0f} s") from None
+            finally:
+                _end(process)
+                self._running.discard(process)
+        if self._stopped:
+            raise TrialError("stopped")
+        return status
+
+    def finished(
+        self, jobs: int, tasks: Mapping[_Key, Callable[[], _Value]]
+    ) -> Generator[tuple[_Key, _Value]]:
+        """Does `jobs` tasks at once, and gives each result as it comes; stops if one raises."""
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting = {pool.submit(task): key for key, task in tasks.items()}
+            try:
+                for future in as_completed(waiting):
+                    yield waiting[future], future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.stop()
+                raise
 
     def stop(self) -> None:
-        self._stopped.set()
-        for process in list(self._running):
+        with self._starting:
+            self._stopped = True
+            running = list(self._running)
+        for process in running:
             _end(process)
 
     def _check_imports(self, tree: Path) -> None:
-        if self._stopped.is_set():
-            raise UnusablePatch("stopped")
         listing = f"import {PACKAGES}\nfor m in ({PACKAGES}): print(m.__file__)"
-        found = subprocess.run(
-            [sys.executable, "-c", listing],
-            cwd=self._folder,
-            env=environment(tree),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        files = found.stdout.splitlines()
-        if found.returncode or not all(Path(file).is_relative_to(tree) for file in files):
-            raise UnusablePatch(f"Python imports other code: {found.stdout}{found.stderr[-500:]}")
+        found = tree.parent / f"{tree.name}.imports"
+        status = self.execute(tree, ["-c", listing], seconds=GIT_SECONDS, log=found)
+        files = found.read_text(errors="replace").splitlines()
+        if status or not all(Path(file).is_relative_to(tree) for file in files):
+            raise TrialError(f"Python imports other code: {' '.join(files)[-500:]}")
+
+
+def main_of(name: str, work: Callable[[Bench], int], *, stopped: str = "stopped") -> int:
+    """The exit status of `work` on a bench of its own; a line for what cannot be tried, and for
+    Ctrl-C and SIGTERM."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with (
+            contextlib.ExitStack() as last,
+            tempfile.TemporaryDirectory(prefix=f"{name}-") as folder,
+            Bench(Path(folder).resolve()) as bench,
+        ):
+            # What git could not remove in time must not stay registered.
+            last.callback(git, ROOT, "worktree", "prune")
+            return work(bench)
+    except TrialError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: {stopped}", file=sys.stderr)
+        return 130
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def environment(tree: Path) -> dict[str, str]:
@@ -118,12 +177,20 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints. Raises UnusablePatch with git's own words."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
+    """What git prints. Raises TrialError with git's own words."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TrialError(f"git {arguments[0]} took more than {GIT_SECONDS} s") from None
     if done.returncode:
-        raise UnusablePatch(done.stderr.strip().replace("\n", "; ") or f"git {arguments[0]} failed")
+        raise TrialError(done.stderr.strip().replace("\n", "; ") or f"git {arguments[0]} failed")
     return done.stdout.strip()
 
 

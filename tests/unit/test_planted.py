@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.planted_verdict import Outcome, UnusablePatch, judge, read_outcome, selection
+from scripts.planted_verdict import Outcome, TrialError, judge, read_outcome, selection
 
 FAILED = Outcome(status=1, failures=("assert 200 == 401",))
 
@@ -74,7 +74,7 @@ def test_the_first_line_names_one_test(line: str, arguments: tuple[str, ...]) ->
 )
 def test_a_patch_without_a_test_is_refused(line: str) -> None:
     """A patch that names no test would prove nothing."""
-    with pytest.raises(UnusablePatch):
+    with pytest.raises(TrialError):
         selection(line)
 
 
