@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -10,10 +11,14 @@ from anyio.to_thread import run_sync
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from core.adapters.runtime import SystemClock, UuidV7Ids
 from core.ports.runtime import LOG_CONTEXT
 from handler.http.exchange import exchange_of
-from tests.support.http_layers import build, get, wrapped
+from handler.http.middleware.observation import Observation
+from tests.support.http_layers import Seen, build, get, wrapped
 from tests.support.http_probe import answer
+
+LOGGER = "handler.http.middleware.observation"
 
 
 @pytest.mark.parametrize("given_id", ["a", "0198c0de-0000-7000-8000-000000000000", "A.b_c-" * 10])
@@ -82,7 +87,7 @@ def test_log_lines_of_a_request_carry_its_ids_and_its_user(
         await run_sync(lambda: exchange_of(scope).log.update(user_id="user-1"))
         await Response(b"")(scope, receive, send)
 
-    logger = logging.getLogger("handler.http.middleware.observation")
+    logger = logging.getLogger(LOGGER)
     handler = Capture()
     logger.addHandler(handler)
     try:
@@ -100,7 +105,7 @@ def test_log_lines_of_a_request_carry_its_ids_and_its_user(
 def test_each_request_has_a_log_line_and_counts(caplog: pytest.LogCaptureFixture) -> None:
     """By the route's template, so that labels are bounded and hold nothing personal."""
     app, seen = build()
-    with caplog.at_level(logging.INFO, "handler.http.middleware.observation"):
+    with caplog.at_level(logging.INFO, LOGGER):
         answer(app, "GET", "/hello/ada@example.com")
         answer(app, "GET", "/ada@example.com")
         answer(app, "BREW", "/hello/x")
@@ -116,3 +121,22 @@ def test_each_request_has_a_log_line_and_counts(caplog: pytest.LogCaptureFixture
     assert [(line["method"], line["path"], line["status"]) for line in lines] == seen.finished
     assert all(0 <= line["duration_ms"] < 30_000 for line in lines)
     assert not any("ada@" in record.getMessage() for record in caplog.records)
+
+
+def test_a_request_that_got_no_answer_counts_with_status_0(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The server has given it up: no status of an answer may stand for none."""
+
+    class GivenUp(BaseException):
+        pass
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        raise GivenUp
+
+    seen = Seen()
+    observed = Observation(silent, metrics=cast(Any, seen), ids=UuidV7Ids(SystemClock()))
+    with caplog.at_level(logging.INFO, LOGGER), pytest.raises(GivenUp):
+        answer(observed, "GET", "/")
+    assert seen.finished == [("GET", "__unmatched__", 0)]
+    assert [record.__dict__["status"] for record in caplog.records] == [0]

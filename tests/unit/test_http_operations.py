@@ -69,6 +69,7 @@ def test_the_document_is_served_as_it_is_generated(
 def test_the_docs_need_no_other_server(app: Application) -> None:
     """Every script and style is ours, and the policy lets none other in."""
     page = answer(app, "GET", "/docs")
+    assert page.header("content-type") == "text/html; charset=utf-8"
     policy = page.header("content-security-policy") or ""
     assert "script-src 'self';" in policy
     assert "default-src 'none'" in policy
