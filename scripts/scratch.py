@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from scripts.planted_verdict import Outcome, TrialError, read_outcome
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = "cdk, core, handler, migrations, tests"
 GIT_SECONDS = 120
+# Bytes of one process: several times what any test takes.
+MEMORY = 4 * 2**30
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -103,6 +106,7 @@ class Bench:
                     start_new_session=True,
                 )
                 self._running.add(process)
+                _bound(process)
             try:
                 status = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -192,6 +196,13 @@ def git(folder: Path, *arguments: str) -> str:
     if done.returncode:
         raise TrialError(done.stderr.strip().replace("\n", "; ") or f"git {arguments[0]} failed")
     return done.stdout.strip()
+
+
+def _bound(process: subprocess.Popen[bytes]) -> None:
+    """A changed loop may fill the machine before its deadline."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
