@@ -33,7 +33,6 @@ class Resource:
     name: str
     kind: str
     properties: Mapping[str, Any]
-    deletion: str
 
 
 def every(assemblies: Mapping[str, Mapping[str, Template]]) -> Iterator[Resource]:
@@ -68,7 +67,6 @@ class Reader:
                     name=self._name(stack, logical_id),
                     kind=it["Type"].removeprefix("AWS::"),
                     properties=self._read(stack, it.get("Properties", {})),
-                    deletion=it.get("DeletionPolicy", ""),
                 )
 
     def _read(self, stack: str, value: Any) -> Any:

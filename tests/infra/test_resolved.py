@@ -125,9 +125,3 @@ def test_roles_that_people_take_last_an_hour(resolved: list[Resource]) -> None:
     """Long enough for a deployment; whoever leaves has no session for the rest of the day."""
     roles = [it.properties for it in resolved if it.kind == "IAM::Role"]
     assert {role.get("MaxSessionDuration", 3600) for role in roles} == {3600}
-
-
-def test_what_is_left_behind_is_a_decision(resolved: list[Resource]) -> None:
-    """CloudFormation knows three policies and refuses any other."""
-    found = {it.deletion for it in resolved}
-    assert found <= {"", "Delete", "Retain", "Snapshot"}
