@@ -122,6 +122,6 @@ def test_access_lists_of_the_upper_tiers_let_answers_back(resolved: list[Resourc
 
 
 def test_roles_that_people_take_last_an_hour(resolved: list[Resource]) -> None:
-    """Long enough for a deployment; whoever leaves has no session for the rest of the day."""
+    """Long enough for a deployment; a leaver's session ends within the hour."""
     roles = [it.properties for it in resolved if it.kind == "IAM::Role"]
     assert {role.get("MaxSessionDuration", 3600) for role in roles} == {3600}
