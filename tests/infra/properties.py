@@ -35,6 +35,7 @@ STATEFUL = (
     "AWS::RDS::DBInstance",
     "AWS::S3::Bucket",
     "AWS::KMS::Key",
+    "AWS::KMS::ReplicaKey",
     "AWS::SecretsManager::Secret",
     "AWS::Backup::BackupVault",
 )
@@ -187,12 +188,13 @@ PROPERTIES: tuple[Callable[[Template], Faults], ...] = (
 
 
 def forgettable(template: Template) -> Faults:
-    """In a guarded environment: data that goes with its stack."""
+    """In a guarded environment: data that goes with its stack, or when it is replaced."""
     return [
-        f"{name} ({resource['Type']}) goes with its stack"
+        f"{name} ({resource['Type']}) has no {policy} that keeps it"
         for name, resource in template.get("Resources", {}).items()
         if resource["Type"] in STATEFUL
-        and resource.get("DeletionPolicy") not in {"Retain", "Snapshot"}
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+        if resource.get(policy) not in {"Retain", "Snapshot"}
     ]
 
 

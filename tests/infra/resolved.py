@@ -33,7 +33,6 @@ class Resource:
     name: str
     kind: str
     properties: Mapping[str, Any]
-    deletion: str
 
 
 def every(assemblies: Mapping[str, Mapping[str, Template]]) -> Iterator[Resource]:
@@ -51,6 +50,8 @@ class Reader:
 
     A resource is written as its name, an attribute of it as `data.CacheGroup.Arn`. What differs
     between sites has one word: ENV, ACCOUNT, REGION, OTHER (the other region), DOMAIN and ZONE.
+    The second region's own names, with `dr-`, read as the first's do: `user-api-ENV-api`. What it
+    names as the first does is `user-api-PRIMARY-api`.
     """
 
     def __init__(self, environment: str, stacks: Mapping[str, Template]) -> None:
@@ -66,7 +67,6 @@ class Reader:
                     name=self._name(stack, logical_id),
                     kind=it["Type"].removeprefix("AWS::"),
                     properties=self._read(stack, it.get("Properties", {})),
-                    deletion=it.get("DeletionPolicy", ""),
                 )
 
     def _read(self, stack: str, value: Any) -> Any:
@@ -90,7 +90,10 @@ class Reader:
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
                 return f"{self._name(stack, target)}.{attribute}"
             case {"Fn::Join": [str(between), list(parts)]}:
-                joined = between.join(str(self._read(stack, part)) for part in parts)
+                joined = between.join(
+                    part if isinstance(part, str) else str(self._read(stack, part))
+                    for part in parts
+                )
                 return self._plain(stack, joined)
             case {"Fn::Select": [place, {"Fn::Split": [str(between), whole]}]}:
                 return f"{self._read(stack, whole)}[{between}{place}]"
@@ -135,5 +138,8 @@ class Reader:
                 text = text.replace(value, word)
         if text == self._environment:
             return "ENV"
-        text = re.sub(rf"user-api([-/]){self._environment}\b", r"user-api\1ENV", text)
-        return text.replace("user-api-ENV-dr-", "user-api-ENV-") if self._recovers(stack) else text
+        if self._recovers(stack):
+            own_name = f"user-api-{self._environment}-"
+            text = text.replace(f"{own_name}dr-", "user-api-ENV-")
+            text = text.replace(own_name, "user-api-PRIMARY-")
+        return re.sub(rf"user-api([-/]){self._environment}\b", r"user-api\1ENV", text)

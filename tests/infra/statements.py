@@ -36,23 +36,43 @@ class Held(NamedTuple):
 
 
 def statements(resource: Resource) -> Iterator[Held]:
-    """Those of a policy document, of a role's trust and of its managed policies."""
+    """Of its policy documents and managed policies, its boundary, or its entry to the cluster."""
     properties = resource.properties
     if resource.kind == "IAM::Policy":
         for holder in properties["Roles"]:
             yield from _all("roles", resource.site, holder, properties["PolicyDocument"])
     elif resource.kind == "IAM::Role":
-        trust = properties["AssumeRolePolicyDocument"]
-        yield from _all("trust", resource.site, resource.name, trust)
-        for policy in properties.get("Policies", ()):
-            yield from _all("roles", resource.site, resource.name, policy["PolicyDocument"])
-        if managed := properties.get("ManagedPolicyArns"):
-            named = Statement("managed", tuple(sorted(managed)), (), (), ())
-            yield Held("roles", resource.site, resource.name, named)
+        yield from _role(resource)
+    elif resource.kind == "EKS::AccessEntry":
+        for right in _entry(properties):
+            yield Held("access", resource.site, resource.name, right)
     else:
         for key in _DOCUMENTS:
             if key in properties:
                 yield from _all("resources", resource.site, resource.name, properties[key])
+
+
+def _role(role: Resource) -> Iterator[Held]:
+    it, place = role.properties, (role.site, role.name)
+    yield from _all("trust", *place, it["AssumeRolePolicyDocument"])
+    for policy in it.get("Policies", ()):
+        yield from _all("roles", *place, policy["PolicyDocument"])
+    if managed := it.get("ManagedPolicyArns"):
+        yield Held("roles", *place, Statement("managed", tuple(sorted(managed)), (), (), ()))
+    if boundary := it.get("PermissionsBoundary"):
+        yield Held("roles", *place, Statement("boundary", (boundary,), (), (), ()))
+
+
+def _entry(it: Mapping[str, Any]) -> Iterator[Statement]:
+    known = {"AccessPolicies", "ClusterName", "KubernetesGroups", "PrincipalArn", "Tags"}
+    assert set(it) <= known, it
+    to, of = (it["PrincipalArn"],), (it["ClusterName"],)
+    for policy in it.get("AccessPolicies", ()):
+        scope = policy["AccessScope"]
+        within = " ".join([scope["Type"], *sorted(scope.get("Namespaces", ()))])
+        yield Statement("managed", (policy["PolicyArn"],), to, of, (f"scope {within}",))
+    if groups := it.get("KubernetesGroups"):
+        yield Statement("groups", tuple(sorted(groups)), to, of, ())
 
 
 def _all(group: str, site: str, holder: str, document: Mapping[str, Any]) -> Iterator[Held]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cdk.config.deployment import ENVIRONMENTS
-from cdk.constructs.watches import WATCHES
 from tests.infra.conftest import Template
 from tests.infra.properties import resources
 
@@ -22,7 +21,6 @@ SITES = [
     ("production", "dr-"),
 ]
 RECOVERY_POINT_OF_LOGS = 3600
-ONE_REGION_ONLY = {"replica-behind", "recovery-point-missed"}
 
 
 def stack(assemblies: Assemblies, environment: str, part: str = "") -> Template:
@@ -32,14 +30,6 @@ def stack(assemblies: Assemblies, environment: str, part: str = "") -> Template:
 def alarms(template: Template) -> Iterator[dict[str, Any]]:
     for _, alarm in resources(template, "AWS::CloudWatch::Alarm"):
         yield alarm
-
-
-def names(assemblies: Assemblies, environment: str, part: str = "") -> set[str]:
-    prefix = f"user-api-{environment}-{part}"
-    return {
-        alarm["AlarmName"].removeprefix(prefix)
-        for alarm in alarms(stack(assemblies, environment, part))
-    }
 
 
 def only(template: Template, kind: str) -> dict[str, Any]:
@@ -63,26 +53,6 @@ def test_an_alarm_reaches_somebody_and_says_what_to_do(
         severity, what = alarm["AlarmDescription"].split(". ", 1)
         assert severity in {"Critical", "Warning"}
         assert len(what.split()) > 10, alarm["AlarmName"]
-
-
-def test_every_watch_is_kept_somewhere(assemblies: Assemblies) -> None:
-    """A metric that was renamed would silently take its alarm away."""
-    everything = {watch.name for watch in WATCHES}
-    assert names(assemblies, "production") == everything - ONE_REGION_ONLY
-    without_domain = {
-        "mail-bounces",
-        "mail-complaints",
-        "cluster-unreachable",
-        "function-unreachable",
-    }
-    assert names(assemblies, "development") == (
-        everything - ONE_REGION_ONLY - without_domain - {"cache-lag"}
-    )
-    assert names(assemblies, "production", "dr-") >= ONE_REGION_ONLY | {
-        "database-down",
-        "high-error-rate",
-        "function-concurrency",
-    }
 
 
 @pytest.mark.parametrize(

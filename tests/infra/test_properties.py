@@ -26,7 +26,7 @@ def test_it_holds_everywhere(
 
 
 def test_guarded_data_outlives_its_stack(templates: list[Named]) -> None:
-    """Deleting a stack of staging or production deletes no data."""
+    """Neither deleting a stack of staging or production nor replacing a resource deletes data."""
     faults = [
         f"{each.stack}: {fault}"
         for each in templates
@@ -117,6 +117,11 @@ MUTATIONS: Mapping[str, tuple[str, Faulty, Callable[[Template], list[str]]]] = {
     "database that goes with its stack": (
         "data",
         lambda template: _first_resource(template, DATABASE).update(DeletionPolicy="Delete"),
+        properties.forgettable,
+    ),
+    "database that goes when it is replaced": (
+        "data",
+        lambda template: _first_resource(template, DATABASE).update(UpdateReplacePolicy="Delete"),
         properties.forgettable,
     ),
 }  # fmt: skip

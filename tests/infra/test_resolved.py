@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 
 from cdk.config.deployment import ENVIRONMENTS
-from tests.infra.resolved import Resource
+from tests.infra.resolved import Reader, Resource
 
 SITES = {"development", "staging", "production", "production-dr"}
 BEFORE_THE_KEY = {"edge.WebAclLogs"}
@@ -19,6 +20,50 @@ CALLERS = {
     "data": {("secretsmanager.amazonaws.com", "ACCOUNT")},
 }
 """Stack -> who calls its function, and for whom."""
+NAMED_AS_IN_THE_FIRST_REGION = {
+    "S3::Bucket": {"Assets", "Backups", "Ledger", "Logs", "Seals"},
+    "KMS::Alias": {"DataKeyAlias", "AuditSigningAlias", "NetworkLogsKeyAlias"},
+    "RDS::DBInstance": {"Database"},
+    "CloudWatch::Alarm": {"RegionSwitchAlarm"},
+}
+"""A bucket's name ends with its region, and an alias is its region's own; the replica names its
+source. The switch is there once. Nothing else of the second region is called, or calls, as the
+first's: least of all a right."""
+
+
+def test_the_second_region_names_nothing_of_the_first(resolved: list[Resource]) -> None:
+    """A recovery function that relied on the first region would go down with it."""
+    found = defaultdict(set)
+    for it in resolved:
+        if "user-api-PRIMARY-" in json.dumps(it.properties):
+            assert it.site == "production-dr", (it.site, it.name)
+            found[it.kind].add(it.name.split(".")[1].removeprefix("Buckets"))
+    assert found == NAMED_AS_IN_THE_FIRST_REGION
+
+
+def test_names_of_the_two_regions_are_told_apart() -> None:
+    """Where they read the same, a right to the wrong region's function would pass every table."""
+    names = {
+        "Own": "function:user-api-production-dr-api",
+        "First": "function:user-api-production-api",
+        "Joined": {"Fn::Join": ["", ["function:user-api-", "production-", "dr-api"]]},
+        "Secret": "secret:user-api/production/settings",
+    }
+    role = {"Role": {"Type": "AWS::IAM::Role", "Properties": names}}
+    stacks = {f"user-api-production-{part}edge": {"Resources": role} for part in ("", "dr-")}
+    first, second = (it.properties for it in Reader("production", stacks).all())
+    assert first == {
+        "Own": "function:user-api-ENV-dr-api",
+        "First": "function:user-api-ENV-api",
+        "Joined": "function:user-api-ENV-dr-api",
+        "Secret": "secret:user-api/ENV/settings",
+    }
+    assert second == {
+        "Own": "function:user-api-ENV-api",
+        "First": "function:user-api-PRIMARY-api",
+        "Joined": "function:user-api-ENV-api",
+        "Secret": "secret:user-api/ENV/settings",
+    }
 
 
 def test_every_log_group_is_ours_for_as_long_as_configured(resolved: list[Resource]) -> None:
@@ -77,12 +122,6 @@ def test_access_lists_of_the_upper_tiers_let_answers_back(resolved: list[Resourc
 
 
 def test_roles_that_people_take_last_an_hour(resolved: list[Resource]) -> None:
-    """Long enough for a deployment; whoever leaves has no session for the rest of the day."""
+    """Long enough for a deployment; a leaver's session ends within the hour."""
     roles = [it.properties for it in resolved if it.kind == "IAM::Role"]
     assert {role.get("MaxSessionDuration", 3600) for role in roles} == {3600}
-
-
-def test_what_is_left_behind_is_a_decision(resolved: list[Resource]) -> None:
-    """CloudFormation knows three policies and refuses any other."""
-    found = {it.deletion for it in resolved}
-    assert found <= {"", "Delete", "Retain", "Snapshot"}

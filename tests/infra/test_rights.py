@@ -1,4 +1,7 @@
-"""Who may do what: every statement of every policy, against the tables in rights/."""
+"""Who may do what: every policy's statements, against the tables in rights/.
+
+Roles, their trust and boundaries; what resources let in; who is let into the cluster.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from tests.infra.resolved import Resource
 from tests.infra.statements import Held, Statement, statements
 
 RIGHTS = Path(__file__).parent / "rights"
-ROOT = ("AWS:arn:aws:iam::ACCOUNT:root",)
+KEYS = {"KMS::Key", "KMS::ReplicaKey"}
+GOVERNED = Statement("allow", ("kms:*",), ("AWS:arn:aws:iam::ACCOUNT:root",), ("*",), ())
 INSECURE = ("Bool aws:SecureTransport false",)
 ENCRYPTED_IN_TRANSIT = {
     "S3::BucketPolicy": ("s3:*", "{0}.Arn {0}.Arn/*", "S3::Bucket"),
@@ -22,11 +26,6 @@ ENCRYPTED_IN_TRANSIT = {
     "SNS::TopicPolicy": ("sns:Publish", "{0}", "SNS::Topic"),
 }
 """Kind of policy -> what is refused without TLS, on what, and of which kind that is."""
-
-
-def held(resolved: list[Resource]) -> Iterator[Held]:
-    for it in resolved:
-        yield from statements(it)
 
 
 def listed(group: str, sites: Mapping[str, set[str]]) -> Iterator[Held]:
@@ -39,7 +38,7 @@ def listed(group: str, sites: Mapping[str, set[str]]) -> Iterator[Held]:
 
 
 def _statement(row: Mapping[str, Any]) -> Statement:
-    (effect,) = row.keys() & {"allow", "deny", "managed"}
+    (effect,) = row.keys() & {"allow", "boundary", "deny", "groups", "managed"}
     conditions = row.get("if", [])
     return Statement(
         effect,
@@ -50,21 +49,24 @@ def _statement(row: Mapping[str, Any]) -> Statement:
     )
 
 
-def common(it: Held) -> bool:
-    """Of the resources: what every one of its kind has, which the tests below hold them to."""
-    statement = it.statement
-    root = (statement.effect, statement.actions, statement.to) == ("allow", ("kms:*",), ROOT)
-    insecure = (statement.effect, statement.conditions) == ("deny", INSECURE)
-    return it.group == "resources" and (root or insecure)
+def common(kind: str, it: Statement) -> bool:
+    """What every resource of the kind has, which the tests below hold them to."""
+    refusal = (it.effect, it.to, it.conditions) == ("deny", ("AWS:*",), INSECURE)
+    return (kind in KEYS and it == GOVERNED) or (kind in ENCRYPTED_IN_TRANSIT and refusal)
 
 
-@pytest.mark.parametrize("group", ["roles", "trust", "resources"])
+@pytest.mark.parametrize("group", ["roles", "trust", "resources", "access"])
 def test_the_statements_are_those_of_the_table(resolved: list[Resource], group: str) -> None:
     """A lost action is an outage that nobody rehearses, and one too many is a hole."""
     sites = defaultdict(set)
     for it in resolved:
         sites[it.name].add(it.site)
-    found = Counter(it for it in held(resolved) if it.group == group and not common(it))
+    found = Counter(
+        it
+        for resource in resolved
+        for it in statements(resource)
+        if it.group == group and not common(resource.kind, it.statement)
+    )
     wanted = Counter(listed(group, sites))
     faults = [f"not in the table: {it}" for it in sorted((found - wanted).elements())]
     faults += [f"not in the templates: {it}" for it in sorted((wanted - found).elements())]
@@ -92,10 +94,11 @@ def test_nothing_is_handed_over_without_tls(resolved: list[Resource], kind: str)
 
 def test_every_key_is_governed_by_the_account(resolved: list[Resource]) -> None:
     """A key whose policy leaves out the account can be neither used by IAM nor ever changed."""
-    keys = {(it.site, it.name) for it in resolved if it.kind in {"KMS::Key", "KMS::ReplicaKey"}}
+    keys = {(it.site, it.name) for it in resolved if it.kind in KEYS}
     governed = {
         (it.site, it.holder)
-        for it in held(resolved)
-        if it.statement == Statement("allow", ("kms:*",), ROOT, ("*",), ())
+        for resource in resolved
+        for it in statements(resource)
+        if it.statement == GOVERNED
     }
     assert governed == keys
