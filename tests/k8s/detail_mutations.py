@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from tests.k8s.cluster import namespace
-from tests.k8s.mutations import Cluster
+from tests.k8s.changes import GONE, Change, Row
 
 ALL, STAGING, DEVELOPMENT = "production+istio", "staging", "development"
-GONE = object()
-"""In place of a value: it is taken away."""
-
-
-Row = tuple[str, str, Any]
-"""Kind/name, the keys and positions that lead to a value with dots between, and another value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One value of one object, and the policy that has to find it."""
-
-    found_by: str
-    row: Row
-    cluster: str = ALL
-
-    def __str__(self) -> str:
-        of, path, value = self.row
-        what = "gone" if value is GONE else value
-        return f"{self.found_by}: {of} {path.rpartition('.')[2]} {what}"
-
-    def make(self, cluster: Cluster) -> None:
-        """In place. A key that has dots itself has commas for them in the path."""
-        of, path, value = self.row
-        kind, name = of.split("/")
-        own = [
-            it
-            for it in cluster
-            if it["kind"] == kind
-            # A generated map has a hash behind its name.
-            and re.fullmatch(f"{name}(-[0-9a-z]{{10}})?", it["metadata"]["name"])
-        ]
-        # Not the one of the same name that is there for the monitoring.
-        place: Any = min(own, key=lambda it: namespace(it).startswith("monitoring"))
-        steps = [step.replace(",", ".") for step in path.split(".")]
-        *way, last = (int(step) if step.isdigit() else step for step in steps)
-        for step in way:
-            place = place[step]
-        if value is GONE:
-            del place[last]
-        else:
-            place[last] = value
-
 
 _POD = "spec.template.spec"
 _ONE = f"{_POD}.containers.0"
@@ -72,6 +26,18 @@ _COMPONENT = "app,kubernetes,io/component"
 _LOOK, _LOGIN, _SETTINGS = "Pod/debug", "ExternalSecret/debug", "ConfigMap/user-api-settings"
 _RULE, _ROUTE = "DestinationRule/user-api", "VirtualService/user-api"
 _BUDGET, _MONITOR = "PodDisruptionBudget/user-api-worker", "PodMonitor/user-api-worker"
+_RBAC = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+_IN_PRODUCTION = _RBAC | {"metadata": {"namespace": "production"}}
+_SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+_SOMEBODY = {"kind": "User", "name": "somebody"}
+_ACCOUNT = {"kind": "ServiceAccount", "name": "user-api", "namespace": "production"}
+_DEVELOPERS = {"kind": "Group", "name": "user-api:developers"}
+
+
+def _bound(kind: str, name: str, who: Mapping[str, str]) -> Mapping[str, Any]:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+    return {"roleRef": role, "subjects": [who]}
+
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
     "words": (
@@ -233,8 +199,22 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ("Role/operate", "rules.0.verbs.0", "get"),
         ("Role/deploy", "rules.1.apiGroups.5", "argoproj"),
         ("Role/operate", "rules.1.resources.0", "secrets"),
+        ("Role/secrets", "", _IN_PRODUCTION | {"rules": [_SECRETS]}),
+        ("ClusterRole/secrets", "", _RBAC | {"rules": [_SECRETS]}),
     ),
-    "bindings": (("RoleBinding/operate", "subjects.0.name", "user-api:developers"),),
+    "bindings": (
+        ("RoleBinding/operate", "subjects.0.name", "user-api:developers"),
+        ("RoleBinding/operate", "subjects.1", _SOMEBODY),
+        ("RoleBinding/operate", "subjects.1", _ACCOUNT),
+        ("RoleBinding/operate", "subjects.0.kind", "User"),
+        ("RoleBinding/look", "roleRef", _bound("ClusterRole", "view", _SOMEBODY)["roleRef"]),
+        ("RoleBinding/other", "", _IN_PRODUCTION | _bound("Role", "look", _SOMEBODY)),
+        ("ClusterRoleBinding/look", "", _RBAC | _bound("ClusterRole", "admin", _DEVELOPERS)),
+        ("RoleBinding/look", "", GONE),
+        ("RoleBinding/operate", "", GONE),
+        ("(Role|RoleBinding)/deploy", "", GONE),
+    ),
+    "references": (("Role/deploy", "", GONE),),
     "parameters": (
         (_SETTINGS, "data.CACHE_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:other"),
         (_SETTINGS, "data.MAIL_EVENTS_QUEUE_URL", GONE),
@@ -276,7 +256,7 @@ ELSEWHERE: Mapping[str, tuple[tuple[str, Row], ...]] = {
 
 def _changes() -> Iterator[Change]:
     for found_by, rows in TABLE.items():
-        yield from (Change(found_by=found_by, row=row) for row in rows)
+        yield from (Change(found_by=found_by, row=row, cluster=ALL) for row in rows)
     for found_by, others in ELSEWHERE.items():
         yield from (Change(found_by=found_by, row=row, cluster=name) for name, row in others)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.k8s.detail_mutations import CHANGES, Change
+from tests.k8s.changes import Change
+from tests.k8s.detail_mutations import CHANGES
 from tests.k8s.mutations import MUTATIONS, SCHEMA, Cluster, Mutation
 from tests.k8s.policies import DETAILS, POLICIES
 from tests.k8s.sample_cluster import sample_cluster
