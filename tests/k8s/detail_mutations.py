@@ -231,6 +231,10 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROUTE, "spec.http.0.timeout", "3s"),
         (_ROUTE, "spec.http.0.retries.retryOn", "5xx"),
         (_ROUTE, "spec.http.0.retries.attempts", 5),
+        (_ROUTE, "spec.http.0.retries.attempts", 0),
+        (_ROUTE, "spec.http.0.retries.perTryTimeout", "3s"),
+        (_ROUTE, "spec.http.0.retries.perTryTimeout", "6s"),
+        (_RULE, "spec.trafficPolicy.connectionPool.tcp.connectTimeout", "2s"),
         (_ROUTE, "spec.hosts.0", "api"),
     ),
     "breakers": (

@@ -16,21 +16,44 @@ _TUNNEL, _PROBES = 15008, "169.254.7.127/32"
 
 
 def patience_of_the_mesh(manifests: Manifests) -> Faults:
-    """It waits for longer than the service does, and sends again only what nobody answered."""
+    """It waits for longer than the service does, and retries only requests without an answer."""
     faults = []
     for it in of_kind(manifests, "VirtualService"):
-        for way in it["spec"]["http"]:
-            whole, retries = seconds(way.get("timeout", 0)), way.get("retries", {})
-            if not Settings.request_timeout < whole <= 2 * Settings.request_timeout:
-                faults.append(f"{title(it)} waits for {way.get('timeout')}")
-            each, attempts = seconds(retries.get("perTryTimeout", 0)), retries.get("attempts", 0)
-            if not 0 < each * attempts <= whole:
-                faults.append(f"{title(it)}: {attempts} tries of {retries.get('perTryTimeout')}")
-            if not set(retries.get("retryOn", "5xx").split(",")) <= _UNANSWERED:
-                faults.append(f"{title(it)} sends again on {retries.get('retryOn')}")
         names = [*it["spec"]["hosts"], *(_host(route) for route in _routes(it))]
         faults += _nowhere(manifests, it, names)
+        connect = max((_connecting(manifests, it, name) for name in names), default=0)
+        faults += [
+            f"{title(it)}{line}" for way in it["spec"]["http"] for line in _way(way, connect)
+        ]
     return faults
+
+
+def _way(way: Mapping[str, Any], connect: float) -> Iterator[str]:
+    """Faults of a route to hosts that a connection takes that many seconds to, at most."""
+    whole, retries = seconds(way.get("timeout", 0)), way.get("retries", {})
+    if not Settings.request_timeout < whole <= 2 * Settings.request_timeout:
+        yield f" waits for {way.get('timeout')}"
+    # `attempts` counts the retries, and `perTryTimeout` holds for the first try as well.
+    attempts, each = retries.get("attempts", 0), retries.get("perTryTimeout")
+    if attempts < 1:
+        yield " retries nothing"
+    if each is None and attempts * connect + Settings.request_timeout >= whole:
+        yield f": {attempts} connections that fail leave no time for an answer"
+    if each is not None and seconds(each) <= Settings.request_timeout:
+        yield f" cuts off answers after {each}"
+    if each is not None and (attempts + 1) * seconds(each) > whole:
+        yield f": {attempts + 1} tries of {each} take longer than {way.get('timeout')}"
+    if not set(retries.get("retryOn", "5xx").split(",")) <= _UNANSWERED:
+        yield f" sends again on {retries.get('retryOn')}"
+
+
+def _connecting(manifests: Manifests, it: Manifest, host: str) -> float:
+    found = (
+        seconds(rule["spec"]["trafficPolicy"]["connectionPool"]["tcp"].get("connectTimeout", 0))
+        for rule in of_kind(manifests, "DestinationRule")
+        if (rule["spec"]["host"], namespace(rule)) == (host, namespace(it))
+    )
+    return max(found, default=0)
 
 
 def _routes(it: Manifest) -> Iterator[Mapping[str, Any]]:
