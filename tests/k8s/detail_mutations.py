@@ -73,6 +73,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_PLAIN, f"{_ALB}group,name", "user-api-2"),
         (_PLAIN, f"{_ALB}group,order", "2"),
         (_PLAIN, f"{_ALB}certificate-arn", GONE),
+        (_PLAIN, "", GONE),
     ),
     "targets": (
         (_EDGE, f"{_ALB}target-type", "instance"),
@@ -109,6 +110,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROLLOUT, "spec.progressDeadlineAbort", False),
         (_ROLLOUT, f"{_CANARY}.scaleDownDelaySeconds", 20),
         (_ROLLOUT, f"{_CANARY}.abortScaleDownDelaySeconds", 0),
+        (_ROLLOUT, f"{_CANARY}.abortScaleDownDelaySeconds", 20),
         (_ROLLOUT, f"{_CANARY}.minPodsPerReplicaSet", 1),
     ),
     "two_services": (
@@ -164,6 +166,8 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_HPA, "spec.metrics", []),
         (_HPA, f"{_UP}.stabilizationWindowSeconds", 600),
         (_HPA, f"{_UP}.policies.0.value", 0),
+        (_HPA, f"{_UP}.selectPolicy", "Disabled"),
+        (_HPA, f"{_DOWN}.selectPolicy", "Disabled"),
         (_HPA, f"{_DOWN}.stabilizationWindowSeconds", 0),
         (_HPA, f"{_DOWN}.policies.0.periodSeconds", 1),
         (_HPA_WORKER, "spec.maxReplicas", 1),
@@ -175,6 +179,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
     "ranks": (
         ("PriorityClass/application", "value", 10),
         ("PriorityClass/maintenance", "preemptionPolicy", GONE),
+        ("PriorityClass/monitoring", "", GONE),
         (_WORKER, f"{_POD}.priorityClassName", "maintenance"),
     ),
     "disks": (
@@ -182,16 +187,23 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ("StorageClass/gp3", "volumeBindingMode", "Immediate"),
         ("StorageClass/gp3", "provisioner", "kubernetes.io/aws-ebs"),
         ("StorageClass/gp3", "metadata.annotations", {}),
+        ("StorageClass/gp3", "", GONE),
     ),
     "bounds": (
         ("LimitRange/containers", "spec.limits.0.max.memory", "512Mi"),
         ("LimitRange/containers", "spec.limits.0.max.cpu", GONE),
         ("LimitRange/containers", "spec.limits.0.defaultRequest.cpu", "2"),
+        ("production:LimitRange/containers", "", GONE),
+        ("monitoring:LimitRange/containers", "", GONE),
+        ("monitoring:ResourceQuota/requests", "", GONE),
+        ("monitoring:ResourceQuota/requests", "spec.hard.requests,cpu", GONE),
     ),
     "ways": (
         ("NetworkPolicy/collecting", "spec.egress.1.ports.0.port", 3101),
         ("NetworkPolicy/watching", "spec.egress.3.ports.2.port", 10255),
         ("NetworkPolicy/watching", "spec.ingress.0.ports.0.endPort", GONE),
+        ("NetworkPolicy/watching", "spec.egress.5", {"ports": [{"port": 22}]}),
+        ("NetworkPolicy/watching", "spec.egress.4.to", GONE),
     ),
     "metrics_ways": (("Namespace/production", f"metadata.labels.{_COMPONENT}", "other"),),
     "roles": (
@@ -236,15 +248,22 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROUTE, "spec.http.0.retries.perTryTimeout", "6s"),
         (_RULE, "spec.trafficPolicy.connectionPool.tcp.connectTimeout", "2s"),
         (_ROUTE, "spec.hosts.0", "api"),
+        (_ROUTE, "", GONE),
     ),
     "breakers": (
         (_RULE, f"{_OUT}.maxEjectionPercent", 100),
         (_RULE, f"{_OUT}.consecutive5xxErrors", 0),
         (_RULE, "spec.host", "api"),
+        (_RULE, "spec.trafficPolicy.connectionPool.tcp.maxConnections", 100),
+        (_RULE, "", GONE),
     ),
     "strict": (
         ("PeerAuthentication/default", "spec.mtls.mode", "PERMISSIVE"),
         ("AuthorizationPolicy/user-api-metrics", "spec.action", "ALLOW"),
+        ("AuthorizationPolicy/user-api-metrics", "", GONE),
+        ("PeerAuthentication/.*", "", GONE),
+        ("PeerAuthentication/user-api", "", GONE),
+        ("(AuthorizationPolicy|PeerAuthentication)/.*", "", GONE),
         ("NetworkPolicy/user-api-mesh", "spec.ingress.0.ports.0.port", 15009),
     ),
 }
@@ -256,6 +275,22 @@ ELSEWHERE: Mapping[str, tuple[tuple[str, Row], ...]] = {
     "listeners": ((DEVELOPMENT, (_EDGE, f"{_ALB}scheme", "internet-facing")),),
     "bindings": ((DEVELOPMENT, ("RoleBinding/operate", "subjects.1", GONE)),),
 }
+
+# What is no mistake: a policy that finds it stands in the way.
+ALLOWED = (
+    Change(
+        found_by="nobody",
+        row=(
+            _EDGE,
+            f"{_ALB}load-balancer-attributes",
+            "routing.http.drop_invalid_header_fields.enabled=true,"
+            "routing.http.desync_mitigation_mode=strictest,idle_timeout.timeout_seconds=60,"
+            "deletion_protection.enabled=true,"
+            "access_logs.s3.enabled=true,access_logs.s3.bucket=logs-of-eks",
+        ),
+        cluster=ALL,
+    ),
+)
 
 
 def _changes() -> Iterator[Change]:

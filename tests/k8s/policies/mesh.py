@@ -17,7 +17,8 @@ _TUNNEL, _PROBES = 15008, "169.254.7.127/32"
 
 def patience_of_the_mesh(manifests: Manifests) -> Faults:
     """It waits for longer than the service does, and retries only requests without an answer."""
-    faults = []
+    # Istio's own retries are of answers too.
+    faults = _missing(manifests, "VirtualService")
     for it in of_kind(manifests, "VirtualService"):
         names = [*it["spec"]["hosts"], *(_host(route) for route in _routes(it))]
         faults += _nowhere(manifests, it, names)
@@ -72,7 +73,7 @@ def _nowhere(manifests: Manifests, it: Manifest, names: list[str]) -> Iterator[s
 
 def breakers(manifests: Manifests) -> Faults:
     """A pod that fails gets a rest, and half of them stay whatever happens."""
-    faults = []
+    faults = _missing(manifests, "DestinationRule")
     for it in of_kind(manifests, "DestinationRule"):
         faults += list(_nowhere(manifests, it, [it["spec"]["host"]]))
         policy = it["spec"]["trafficPolicy"]
@@ -106,20 +107,23 @@ def strict(manifests: Manifests) -> Faults:
     In the mesh all arrives through its tunnel, which the network policies have to let in, as they
     have the kubelets' probes, which have an address of their own there.
     """
-    faults = []
+    faults = _missing(manifests, "AuthorizationPolicy")
     found = list(of_kind(manifests, "PeerAuthentication"))
     for it in found:
         spec = it["spec"]
         wanted = {"3000": {"mode": "PERMISSIVE"}} if spec.get("selector") else {}
         if spec.get("mtls", {}).get("mode") != "STRICT" or spec.get("portLevelMtls", {}) != wanted:
             faults.append(f"{title(it)} lets plain text in: {spec}")
-    if found and not any("selector" not in it["spec"] for it in found):
+    meshed, chosen = _meshed(manifests), [bool(it["spec"].get("selector")) for it in found]
+    if meshed and all(chosen):
         faults.append("plain text is let in where nothing is said")
+    if meshed and not any(chosen):
+        faults.append("the load balancer is shut out")
     for it in of_kind(manifests, "AuthorizationPolicy"):
         rules = [{"from": [{"source": {"notNamespaces": ["monitoring"]}}], "to": _METRICS}]
         if (it["spec"].get("action"), it["spec"].get("rules")) != ("DENY", rules):
             faults.append(f"{title(it)}: metrics are not for Prometheus alone")
-    for pod in pods(manifests) if found else ():
+    for pod in pods(manifests) if meshed else ():
         if pod.serving:
             http = next(port["containerPort"] for port in pod.ports() if port["name"] == "http")
             ways: list[tuple[Manifest, int]] = [
@@ -133,6 +137,21 @@ def strict(manifests: Manifests) -> Faults:
                 if not reaches(manifests, pod, peer, port)
             ]
     return faults
+
+
+def _meshed(manifests: Manifests) -> bool:
+    """Something says that there is a mesh."""
+    return any(it["apiVersion"].partition("/")[0].endswith(".istio.io") for it in manifests) or any(
+        port.get("port") == _TUNNEL
+        for it in of_kind(manifests, "NetworkPolicy")
+        for rule in it["spec"].get("ingress") or ()
+        for port in rule.get("ports", ())
+    )
+
+
+def _missing(manifests: Manifests, kind: str) -> Faults:
+    there = any(of_kind(manifests, kind))
+    return [f"the mesh has no {kind}"] if _meshed(manifests) and not there else []
 
 
 _METRICS = [{"operation": {"ports": ["3002"]}}]

@@ -50,6 +50,9 @@ def _scaling(hpa: Manifest, asked: set[str]) -> Iterator[str]:
         yield f"it waits for {up['stabilizationWindowSeconds']} s before it adds a pod"
     if down.get("stabilizationWindowSeconds", 300) not in _DOWN:
         yield f"it takes pods away after {down['stabilizationWindowSeconds']} s"
+    for name, way in (("scaleUp", up), ("scaleDown", down)):
+        if way.get("selectPolicy", "Max") == "Disabled":
+            yield f"{name} never happens"
     yield from _steps(up, dict.fromkeys(("Pods",), _ADDED), _STEP_UP)
     yield from _steps(down, _TAKEN, _STEP_DOWN)
 
