@@ -12,6 +12,7 @@ from typing import Any
 
 from handler.asgi import KEEP_ALIVE_SECONDS
 from tests.k8s.cluster import Faults, Manifest, Manifests, namespace, of_kind, title
+from tests.k8s.policies.addresses import VPC
 from tests.k8s.policies.availability import READY, annotation, backends
 from tests.k8s.policies.configuration import templates
 from tests.k8s.render import example
@@ -33,7 +34,6 @@ KNOWN: Mapping[str, set[str]] = {
     },
 }
 _HTTP, _HTTPS = {"HTTP": 80}, {"HTTPS": 443}
-_VPC = "10.0.0.0/16"
 _NOT_FOUND = {
     "type": "fixed-response",
     "fixedResponseConfig": {
@@ -106,7 +106,7 @@ def _of_each(public: bool) -> Mapping[str, str]:
 def _of_the_first(public: bool) -> Mapping[str, str]:
     return {
         "scheme": "internet-facing" if public else "internal",
-        "inbound-cidrs": "0.0.0.0/0" if public else _VPC,
+        "inbound-cidrs": "0.0.0.0/0" if public else VPC,
         "ssl-redirect": "443" if public else "",
         "ssl-policy": _of_lambda()["SslPolicy"] if public else "",
     }

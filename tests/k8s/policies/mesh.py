@@ -84,7 +84,7 @@ def breakers(manifests: Manifests) -> Faults:
             "baseEjectionTime": (seconds(out.get("baseEjectionTime", 0)), range(10, 61)),
             "maxEjectionPercent": (out.get("maxEjectionPercent"), range(10, 51)),
             "connectTimeout": (seconds(pool["tcp"].get("connectTimeout", 0)), range(1, 4)),
-            # A pod takes no more at once (handler/asgi.py), and some wait.
+            # Each client's proxy counts its own, for all pods of the host together.
             "maxConnections": (pool["tcp"].get("maxConnections"), range(500, 4097)),
             "http1MaxPendingRequests": (
                 pool["http"].get("http1MaxPendingRequests"),

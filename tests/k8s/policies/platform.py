@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.k8s.cluster import (
@@ -15,13 +15,14 @@ from tests.k8s.cluster import (
     quantity,
     title,
 )
+from tests.k8s.policies.addresses import AGENT, VPC
 from tests.k8s.render import ENVIRONMENTS, example
 
 _CLASSES = ("application", "monitoring", "maintenance")
 _OF_COMPONENT = {"debug": "maintenance"}
 # Above are those of Kubernetes itself.
 _HIGHEST = 1_000_000_000
-_VPC, _AGENT, _ALL = "10.0.0.0/16", "169.254.170.23/32", "0.0.0.0/0"
+_ALL = "0.0.0.0/0"
 _OWN, _NAMES = "own pods", "namespace kube-system"
 _MONITORING, _AGENTS = "namespace monitoring", "namespace monitoring-agents"
 _HIGH = "TCP 1024-65535"
@@ -32,7 +33,7 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         _OWN: {_HIGH},
         _AGENTS: {_HIGH},
         # The operator's webhook, called by the control plane.
-        _VPC: {"TCP 10250"},
+        VPC: {"TCP 10250"},
     },
     ("monitoring", "egress"): {
         _OWN: {_HIGH},
@@ -41,7 +42,7 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         # Metrics of the API and of the worker: see `metrics_ways`.
         "environment": {"TCP 3001", "TCP 3002"},
         # The API of Kubernetes, node-exporter and the kubelets.
-        _VPC: {"TCP 443", "TCP 9100", "TCP 10250"},
+        VPC: {"TCP 443", "TCP 9100", "TCP 10250"},
         # Those who are paged.
         _ALL: {"TCP 443"},
     },
@@ -51,8 +52,8 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         # Loki.
         _MONITORING: {"TCP 3100"},
         # CloudWatch's endpoint in the VPC, and who gives the rights to write there.
-        _VPC: {"TCP 443"},
-        _AGENT: {"TCP 80"},
+        VPC: {"TCP 443"},
+        AGENT: {"TCP 80"},
     },
 }
 """(Namespace, side) -> peer -> ports: all that passes, and no more."""
@@ -181,7 +182,9 @@ def ways(manifests: Manifests) -> Faults:
 def _open(policy: Mapping[str, Any], side: str) -> Iterator[tuple[str, str]]:
     """Without peers a rule is about all there are, and without ports too."""
     for rule in policy["spec"].get(side) or ():
-        peers = rule.get("from" if side == "ingress" else "to") or ({},)
+        peers: Sequence[Mapping[str, Any]] = rule.get("from" if side == "ingress" else "to") or (
+            {},
+        )
         ports = [_port(port) for port in rule.get("ports") or ()] or ["any"]
         yield from ((_peer(peer), port) for peer in peers for port in ports)
 

@@ -66,7 +66,7 @@ def _steps(way: Mapping[str, Any], amounts: Mapping[str, range], periods: range)
 
 
 def evictions(manifests: Manifests) -> Faults:
-    """A drained node leaves a pod of each kind, and is not kept by one that serves nobody."""
+    """A drained node leaves a pod of each kind; an unready pod does not block the drain."""
     faults = []
     for it in of_kind(manifests, "PodDisruptionBudget"):
         if it["spec"].get("minAvailable", 0) < 1:
