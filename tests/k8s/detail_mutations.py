@@ -48,7 +48,9 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROLLOUT, f"{_POD}.volumes.0.emptyDir.sizeLimit", "128MB"),
         (_FROM_EDGE, "spec.ingress.0.from.0.ipBlock.cidr", "10.0.96.0/99"),
     ),
-    "namespaces": (("LimitRange/containers", "metadata.namespace", "monitor"),),
+    "namespaces": (
+        ("ConfigMap/lost", "", {"apiVersion": "v1", "metadata": {"namespace": "monitor"}}),
+    ),
     "directions": (
         ("NetworkPolicy/db-migration-egress", "spec.policyTypes.0", "Ingress"),
         ("NetworkPolicy/user-api-from-debug", "spec.policyTypes", GONE),
