@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from tests.k8s.cluster import namespace
-from tests.k8s.mutations import Cluster
+from tests.k8s.changes import GONE, Change, Row
 
 ALL, STAGING, DEVELOPMENT = "production+istio", "staging", "development"
-GONE = object()
-"""In place of a value: it is taken away."""
-
-
-Row = tuple[str, str, Any]
-"""Kind/name, the keys and positions that lead to a value with dots between, and another value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One value of one object, and the policy that has to find it."""
-
-    found_by: str
-    row: Row
-    cluster: str = ALL
-
-    def __str__(self) -> str:
-        of, path, value = self.row
-        what = "gone" if value is GONE else value
-        return f"{self.found_by}: {of} {path.rpartition('.')[2]} {what}"
-
-    def make(self, cluster: Cluster) -> None:
-        """In place. A key that has dots itself has commas for them in the path."""
-        of, path, value = self.row
-        kind, name = of.split("/")
-        own = [
-            it
-            for it in cluster
-            if it["kind"] == kind
-            # A generated map has a hash behind its name.
-            and re.fullmatch(f"{name}(-[0-9a-z]{{10}})?", it["metadata"]["name"])
-        ]
-        # Not the one of the same name that is there for the monitoring.
-        place: Any = min(own, key=lambda it: namespace(it).startswith("monitoring"))
-        steps = [step.replace(",", ".") for step in path.split(".")]
-        *way, last = (int(step) if step.isdigit() else step for step in steps)
-        for step in way:
-            place = place[step]
-        if value is GONE:
-            del place[last]
-        else:
-            place[last] = value
-
 
 _POD = "spec.template.spec"
 _ONE = f"{_POD}.containers.0"
@@ -72,6 +26,18 @@ _COMPONENT = "app,kubernetes,io/component"
 _LOOK, _LOGIN, _SETTINGS = "Pod/debug", "ExternalSecret/debug", "ConfigMap/user-api-settings"
 _RULE, _ROUTE = "DestinationRule/user-api", "VirtualService/user-api"
 _BUDGET, _MONITOR = "PodDisruptionBudget/user-api-worker", "PodMonitor/user-api-worker"
+_RBAC: dict[str, Any] = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+_IN_PRODUCTION = _RBAC | {"metadata": {"namespace": "production"}}
+_SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+_SOMEBODY = {"kind": "User", "name": "somebody"}
+_ACCOUNT = {"kind": "ServiceAccount", "name": "user-api", "namespace": "production"}
+_DEVELOPERS = {"kind": "Group", "name": "user-api:developers"}
+
+
+def _bound(kind: str, name: str, who: Mapping[str, str]) -> dict[str, Any]:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+    return {"roleRef": role, "subjects": [who]}
+
 
 TABLE: Mapping[str, tuple[Row, ...]] = {
     "words": (
@@ -82,7 +48,9 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROLLOUT, f"{_POD}.volumes.0.emptyDir.sizeLimit", "128MB"),
         (_FROM_EDGE, "spec.ingress.0.from.0.ipBlock.cidr", "10.0.96.0/99"),
     ),
-    "namespaces": (("LimitRange/containers", "metadata.namespace", "monitor"),),
+    "namespaces": (
+        ("ConfigMap/lost", "", {"apiVersion": "v1", "metadata": {"namespace": "monitor"}}),
+    ),
     "directions": (
         ("NetworkPolicy/db-migration-egress", "spec.policyTypes.0", "Ingress"),
         ("NetworkPolicy/user-api-from-debug", "spec.policyTypes", GONE),
@@ -107,6 +75,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_PLAIN, f"{_ALB}group,name", "user-api-2"),
         (_PLAIN, f"{_ALB}group,order", "2"),
         (_PLAIN, f"{_ALB}certificate-arn", GONE),
+        (_PLAIN, "", GONE),
     ),
     "targets": (
         (_EDGE, f"{_ALB}target-type", "instance"),
@@ -143,6 +112,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROLLOUT, "spec.progressDeadlineAbort", False),
         (_ROLLOUT, f"{_CANARY}.scaleDownDelaySeconds", 20),
         (_ROLLOUT, f"{_CANARY}.abortScaleDownDelaySeconds", 0),
+        (_ROLLOUT, f"{_CANARY}.abortScaleDownDelaySeconds", 20),
         (_ROLLOUT, f"{_CANARY}.minPodsPerReplicaSet", 1),
     ),
     "two_services": (
@@ -198,6 +168,8 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_HPA, "spec.metrics", []),
         (_HPA, f"{_UP}.stabilizationWindowSeconds", 600),
         (_HPA, f"{_UP}.policies.0.value", 0),
+        (_HPA, f"{_UP}.selectPolicy", "Disabled"),
+        (_HPA, f"{_DOWN}.selectPolicy", "Disabled"),
         (_HPA, f"{_DOWN}.stabilizationWindowSeconds", 0),
         (_HPA, f"{_DOWN}.policies.0.periodSeconds", 1),
         (_HPA_WORKER, "spec.maxReplicas", 1),
@@ -209,6 +181,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
     "ranks": (
         ("PriorityClass/application", "value", 10),
         ("PriorityClass/maintenance", "preemptionPolicy", GONE),
+        ("PriorityClass/monitoring", "", GONE),
         (_WORKER, f"{_POD}.priorityClassName", "maintenance"),
     ),
     "disks": (
@@ -216,16 +189,23 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ("StorageClass/gp3", "volumeBindingMode", "Immediate"),
         ("StorageClass/gp3", "provisioner", "kubernetes.io/aws-ebs"),
         ("StorageClass/gp3", "metadata.annotations", {}),
+        ("StorageClass/gp3", "", GONE),
     ),
     "bounds": (
         ("LimitRange/containers", "spec.limits.0.max.memory", "512Mi"),
         ("LimitRange/containers", "spec.limits.0.max.cpu", GONE),
         ("LimitRange/containers", "spec.limits.0.defaultRequest.cpu", "2"),
+        ("production:LimitRange/containers", "", GONE),
+        ("monitoring:LimitRange/containers", "", GONE),
+        ("monitoring:ResourceQuota/requests", "", GONE),
+        ("monitoring:ResourceQuota/requests", "spec.hard.requests,cpu", GONE),
     ),
     "ways": (
         ("NetworkPolicy/collecting", "spec.egress.1.ports.0.port", 3101),
         ("NetworkPolicy/watching", "spec.egress.3.ports.2.port", 10255),
         ("NetworkPolicy/watching", "spec.ingress.0.ports.0.endPort", GONE),
+        ("NetworkPolicy/watching", "spec.egress.5", {"ports": [{"port": 22}]}),
+        ("NetworkPolicy/watching", "spec.egress.4.to", GONE),
     ),
     "metrics_ways": (("Namespace/production", f"metadata.labels.{_COMPONENT}", "other"),),
     "roles": (
@@ -233,8 +213,22 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ("Role/operate", "rules.0.verbs.0", "get"),
         ("Role/deploy", "rules.1.apiGroups.5", "argoproj"),
         ("Role/operate", "rules.1.resources.0", "secrets"),
+        ("Role/secrets", "", _IN_PRODUCTION | {"rules": [_SECRETS]}),
+        ("ClusterRole/secrets", "", _RBAC | {"rules": [_SECRETS]}),
     ),
-    "bindings": (("RoleBinding/operate", "subjects.0.name", "user-api:developers"),),
+    "bindings": (
+        ("RoleBinding/operate", "subjects.0.name", "user-api:developers"),
+        ("RoleBinding/operate", "subjects.1", _SOMEBODY),
+        ("RoleBinding/operate", "subjects.1", _ACCOUNT),
+        ("RoleBinding/operate", "subjects.0.kind", "User"),
+        ("RoleBinding/look", "roleRef", _bound("ClusterRole", "view", _SOMEBODY)["roleRef"]),
+        ("RoleBinding/other", "", _IN_PRODUCTION | _bound("Role", "look", _SOMEBODY)),
+        ("ClusterRoleBinding/look", "", _RBAC | _bound("ClusterRole", "admin", _DEVELOPERS)),
+        ("RoleBinding/look", "", GONE),
+        ("RoleBinding/operate", "", GONE),
+        ("(Role|RoleBinding)/deploy", "", GONE),
+    ),
+    "references": (("Role/deploy", "", GONE),),
     "parameters": (
         (_SETTINGS, "data.CACHE_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:other"),
         (_SETTINGS, "data.MAIL_EVENTS_QUEUE_URL", GONE),
@@ -251,16 +245,27 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         (_ROUTE, "spec.http.0.timeout", "3s"),
         (_ROUTE, "spec.http.0.retries.retryOn", "5xx"),
         (_ROUTE, "spec.http.0.retries.attempts", 5),
+        (_ROUTE, "spec.http.0.retries.attempts", 0),
+        (_ROUTE, "spec.http.0.retries.perTryTimeout", "3s"),
+        (_ROUTE, "spec.http.0.retries.perTryTimeout", "6s"),
+        (_RULE, "spec.trafficPolicy.connectionPool.tcp.connectTimeout", "2s"),
         (_ROUTE, "spec.hosts.0", "api"),
+        (_ROUTE, "", GONE),
     ),
     "breakers": (
         (_RULE, f"{_OUT}.maxEjectionPercent", 100),
         (_RULE, f"{_OUT}.consecutive5xxErrors", 0),
         (_RULE, "spec.host", "api"),
+        (_RULE, "spec.trafficPolicy.connectionPool.tcp.maxConnections", 100),
+        (_RULE, "", GONE),
     ),
     "strict": (
         ("PeerAuthentication/default", "spec.mtls.mode", "PERMISSIVE"),
         ("AuthorizationPolicy/user-api-metrics", "spec.action", "ALLOW"),
+        ("AuthorizationPolicy/user-api-metrics", "", GONE),
+        ("PeerAuthentication/.*", "", GONE),
+        ("PeerAuthentication/user-api", "", GONE),
+        ("(AuthorizationPolicy|PeerAuthentication)/.*", "", GONE),
         ("NetworkPolicy/user-api-mesh", "spec.ingress.0.ports.0.port", 15009),
     ),
 }
@@ -273,10 +278,20 @@ ELSEWHERE: Mapping[str, tuple[tuple[str, Row], ...]] = {
     "bindings": ((DEVELOPMENT, ("RoleBinding/operate", "subjects.1", GONE)),),
 }
 
+_LOGGED = (
+    "routing.http.drop_invalid_header_fields.enabled=true,"
+    "routing.http.desync_mitigation_mode=strictest,idle_timeout.timeout_seconds=60,"
+    "deletion_protection.enabled=true,access_logs.s3.enabled=true,access_logs.s3.bucket=logs"
+)
+# What is no mistake: a policy that finds it stands in the way.
+ALLOWED = (
+    Change(found_by="nobody", row=(_EDGE, f"{_ALB}load-balancer-attributes", _LOGGED), cluster=ALL),
+)
+
 
 def _changes() -> Iterator[Change]:
     for found_by, rows in TABLE.items():
-        yield from (Change(found_by=found_by, row=row) for row in rows)
+        yield from (Change(found_by=found_by, row=row, cluster=ALL) for row in rows)
     for found_by, others in ELSEWHERE.items():
         yield from (Change(found_by=found_by, row=row, cluster=name) for name, row in others)
 

@@ -16,6 +16,7 @@ MISTAKES = [
     ("external-dns", 'domainFilters: [""]', "domainFilters: []", "not to be set"),
     ("argo-rollouts", "--aws-verify-target-group", "--aws-verify", "would not wait"),
     ("argo-rollouts", "replicas: 2", "replicas: 1", "one is lost with its node"),
+    ("cluster-autoscaler", "replicaCount: 1", "replicaCount: 2", "only wait to be elected"),
     ("kube-prometheus-stack", "kubeEtcd: {enabled: false}", "", "not there to be asked"),
     ("kube-prometheus-stack", "ruleSelectorNil", "rulesSelectorNil", "are passed over"),
     ("kube-prometheus-stack", "retentionSize: 90GB", "retentionSize: 900GB", "900GB is kept"),

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.k8s.detail_mutations import CHANGES, Change
+from tests.k8s.changes import Change
+from tests.k8s.detail_mutations import ALLOWED, CHANGES
 from tests.k8s.mutations import MUTATIONS, SCHEMA, Cluster, Mutation
 from tests.k8s.policies import DETAILS, POLICIES
 from tests.k8s.sample_cluster import sample_cluster
@@ -61,11 +62,27 @@ def test_a_wrong_value_is_found(
     before: Mapping[str, dict[str, set[str]]],
 ) -> None:
     """By the policy that says why, and by no other: a snapshot says only that it changed."""
+    assert found_after(change, clusters, before) == {change.found_by}
+
+
+@pytest.mark.parametrize("change", ALLOWED, ids=str)
+def test_what_is_allowed_is_not_found(
+    change: Change,
+    clusters: Mapping[str, Cluster],
+    before: Mapping[str, dict[str, set[str]]],
+) -> None:
+    """A policy asks for nothing that the service does not need."""
+    assert found_after(change, clusters, before) == set()
+
+
+def found_after(
+    change: Change, clusters: Mapping[str, Cluster], before: Mapping[str, dict[str, set[str]]]
+) -> set[str]:
+    """Names of the policies that find more than before."""
     broken: Cluster = json.loads(json.dumps(clusters[change.cluster]))
     change.make(broken)
     found = details(broken)
-    more = {name for name, lines in found.items() if lines - before[change.cluster][name]}
-    assert more == {change.found_by}
+    return {name for name, lines in found.items() if lines - before[change.cluster][name]}
 
 
 def test_every_policy_has_a_mistake() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tests.k8s.cluster import Faults, Manifest, Manifests, namespace, of_kind, title
+from tests.k8s.cluster import Faults, Manifest, Manifests, find, namespace, of_kind, title
 from tests.k8s.render import ENVIRONMENTS
 
 Right = tuple[str, str]
@@ -57,16 +57,17 @@ BINDINGS: Mapping[str, set[str]] = {
     "operate": {"user-api:operators"},
     "deploy": {"user-api:deployers"},
 }
-"""Role -> groups. Development's pods are the developers' own."""
+"""Role -> groups, in each environment. Development's pods are the developers' own."""
 
 
 def roles(manifests: Manifests) -> Faults:
     """Each grants what its work needs: everything to look at, the runbooks' changes, and a release
     of all that an overlay has. What is not needed is not granted, Secrets to nobody."""
     faults = []
-    for it in of_kind(manifests, "Role"):
+    for it in of_kind(manifests, "Role", "ClusterRole"):
         name = it["metadata"]["name"]
-        if name not in BINDINGS:
+        if not _is_ours(it, "Role"):
+            faults.append(f"{title(it)} is a role of no team")
             continue
         granted = set(_granted(it))
         if name == "deploy":
@@ -126,14 +127,39 @@ def _deployed(manifests: Manifests, where: str) -> set[Right]:
 
 
 def bindings(manifests: Manifests) -> Faults:
-    """Each team has its roles in each environment, and no other."""
+    """Each team has its roles in each environment, and nobody has another."""
     faults = []
-    for it in of_kind(manifests, "RoleBinding"):
-        role = it["roleRef"]["name"]
-        wanted = set(BINDINGS.get(role, ()))
-        if (role, namespace(it)) == ("operate", "development"):
-            wanted |= {"user-api:developers"}
-        given = {each["name"] for each in it.get("subjects", ()) if each["kind"] == "Group"}
-        if namespace(it) in ENVIRONMENTS and (given != wanted or it["metadata"]["name"] != role):
-            faults.append(f"{title(it)} gives {role} to {sorted(given)}")
-    return faults
+    for it in of_kind(manifests, "RoleBinding", "ClusterRoleBinding"):
+        name, role = it["metadata"]["name"], it["roleRef"]
+        given = {
+            (each["kind"], each["name"], each.get("namespace", ""))
+            for each in it.get("subjects", ())
+        }
+        if not _is_ours(it, "RoleBinding"):
+            faults.append(
+                f"{title(it)} gives {role['name']} to {sorted(given)}, outside of the teams"
+            )
+            continue
+        wanted = {("Group", group, "") for group in _groups(name, namespace(it))}
+        if (role["kind"], role["name"]) != ("Role", name):
+            faults.append(f"{title(it)} gives {role['kind']} {role['name']}")
+        faults += [f"{title(it)}: {who} has it" for who in sorted(given - wanted)]
+        faults += [f"{title(it)}: {who} does not have it" for who in sorted(wanted - given)]
+    there = {it["metadata"]["name"] for it in of_kind(manifests, "Namespace")} & set(ENVIRONMENTS)
+    return faults + [
+        f"{where}: nobody may {name}"
+        for where in sorted(there)
+        for name in BINDINGS
+        if not find(manifests, "RoleBinding", name, where)
+    ]
+
+
+def _is_ours(it: Manifest, kind: str) -> bool:
+    return (
+        it["kind"] == kind and namespace(it) in ENVIRONMENTS and it["metadata"]["name"] in BINDINGS
+    )
+
+
+def _groups(role: str, where: str) -> set[str]:
+    own = {"user-api:developers"} if (role, where) == ("operate", "development") else set()
+    return BINDINGS[role] | own

@@ -13,6 +13,7 @@ import yaml
 
 from tests.k8s.cluster import Faults, quantity
 from tests.k8s.policies.words import forms
+from tests.k8s.render import K8S
 
 Values = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ RULES: Mapping[tuple[str, str], tuple[Any, str]] = {
         "a step would not wait for the load balancer",
     ),
     ("argo-rollouts", "controller.extraEnv.0.name"): ("AWS_REGION", "it asks AWS where it is"),
-    ("cluster-autoscaler", "replicaCount"): (1, "one at a time may change the groups"),
+    ("cluster-autoscaler", "replicaCount"): (1, "a second one would only wait to be elected"),
     ("cluster-autoscaler", "extraArgs.balance-similar-node-groups"): (True, "zones are alike"),
     ("cluster-autoscaler", "extraArgs.skip-nodes-with-system-pods"): (
         False,
@@ -79,8 +80,6 @@ _EVERY_NAMESPACE = [
     f"{_SPEC}.{it}SelectorNilUsesHelmValues" for it in ("serviceMonitor", "podMonitor", "rule")
 ]
 _SCHEMA = {"store": "tsdb", "object_store": "filesystem", "schema": "v13"}
-# What the rest of the monitoring's quota is for: kube-state-metrics, the operator, sidecars.
-_MONITORING_QUOTA = {"cpu": "4", "memory": "8Gi"}
 
 
 def add_ons(k8s: Path) -> Faults:
@@ -106,7 +105,7 @@ def add_ons(k8s: Path) -> Faults:
         f"{release}: {path} is {at(values[release], path)}: it is not there to be asked"
         for release, paths in _NOT_THERE.items()
         for path in paths
-        if at(values[release], path) not in (False, 0) or at(values[release], path) is None
+        if at(values[release], path) not in (False, 0)
     ]
     faults += [
         f"{_STACK}: {path}: rules and monitors of other namespaces are passed over"
@@ -212,16 +211,26 @@ def _logs(values: Mapping[str, Values]) -> Iterator[str]:
 
 
 def _amounts(values: Mapping[str, Values]) -> Iterator[str]:
-    """The monitoring's own fits its quota."""
-    used = dict.fromkeys(_MONITORING_QUOTA, Decimal())
+    """Prometheus and Loki fit the monitoring's quota.
+
+    The rest of it is for kube-state-metrics, the operator and sidecars.
+    """
+    quota = _quota()
+    used = dict.fromkeys(quota, Decimal())
     for release, each in values.items():
         if release in (_STACK, "loki"):
             for asked in _requests(each):
                 for what in used:
                     used[what] += quantity(asked.get(what, 0))
     for what, amount in used.items():
-        if amount > quantity(_MONITORING_QUOTA[what]):
-            yield f"monitoring: {amount} of {what} is more than {_MONITORING_QUOTA[what]}"
+        if amount > quantity(quota[what]):
+            yield f"monitoring: {amount} of {what} is more than {quota[what]}"
+
+
+def _quota() -> Mapping[str, str]:
+    text = (K8S / "platform/base/monitoring.yaml").read_text(encoding="utf-8")
+    (found,) = (it for it in yaml.safe_load_all(text) if it["kind"] == "ResourceQuota")
+    return {name.removeprefix("requests."): each for name, each in found["spec"]["hard"].items()}
 
 
 def _requests(it: Any) -> Iterator[Mapping[str, Any]]:

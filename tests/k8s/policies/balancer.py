@@ -12,6 +12,7 @@ from typing import Any
 
 from handler.asgi import KEEP_ALIVE_SECONDS
 from tests.k8s.cluster import Faults, Manifest, Manifests, namespace, of_kind, title
+from tests.k8s.policies.addresses import VPC
 from tests.k8s.policies.availability import READY, annotation, backends
 from tests.k8s.policies.configuration import templates
 from tests.k8s.render import example
@@ -33,7 +34,6 @@ KNOWN: Mapping[str, set[str]] = {
     },
 }
 _HTTP, _HTTPS = {"HTTP": 80}, {"HTTPS": 443}
-_VPC = "10.0.0.0/16"
 _NOT_FOUND = {
     "type": "fixed-response",
     "fixedResponseConfig": {
@@ -85,6 +85,9 @@ def listeners(manifests: Manifests) -> Faults:
                 if annotation(it, name) != wanted
             ]
             faults += [f"{title(it)}: {line}" for line in _attributes(it, public)]
+    leading = sum(bool(list(backends(it))) for it in ingresses)
+    if (leading, len(ingresses) - leading) != (1, 1):
+        faults.append(f"of {len(ingresses)} Ingresses {leading} lead to the API, not one of two")
     orders = [annotation(it, "group.order") for it in ingresses]
     if not all(it.isdigit() and 1 <= int(it) <= 1000 for it in orders) or len(set(orders)) < len(
         orders
@@ -103,7 +106,7 @@ def _of_each(public: bool) -> Mapping[str, str]:
 def _of_the_first(public: bool) -> Mapping[str, str]:
     return {
         "scheme": "internet-facing" if public else "internal",
-        "inbound-cidrs": "0.0.0.0/0" if public else _VPC,
+        "inbound-cidrs": "0.0.0.0/0" if public else VPC,
         "ssl-redirect": "443" if public else "",
         "ssl-policy": _of_lambda()["SslPolicy"] if public else "",
     }
@@ -116,9 +119,7 @@ def _of_lambda() -> Mapping[str, str]:
     for it in templates("production"):
         if it["Type"] == "AWS::ElasticLoadBalancingV2::LoadBalancer":
             found |= {
-                each["Key"]: each["Value"]
-                for each in it["Properties"]["LoadBalancerAttributes"]
-                if not each["Key"].startswith("access_logs")
+                each["Key"]: each["Value"] for each in it["Properties"]["LoadBalancerAttributes"]
             }
         if it["Type"] == "AWS::ElasticLoadBalancingV2::Listener":
             found |= {key: value for key, value in it["Properties"].items() if key == "SslPolicy"}
@@ -131,7 +132,8 @@ def _attributes(it: Manifest, public: bool) -> Iterator[str]:
     if not public:
         del wanted["deletion_protection.enabled"]
     for key in sorted(given.keys() | wanted.keys()):
-        if given.get(key) != wanted.get(key):
+        # Each may have a bucket of its own, or none.
+        if not key.startswith("access_logs") and given.get(key) != wanted.get(key):
             yield f"{key} is {given.get(key)}, and at Lambda's {wanted.get(key)}"
     if int(given.get("idle_timeout.timeout_seconds", 60)) >= KEEP_ALIVE_SECONDS:
         yield f"it keeps connections for longer than the service's {KEEP_ALIVE_SECONDS} s"

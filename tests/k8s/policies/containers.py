@@ -72,8 +72,8 @@ def looks(manifests: Manifests) -> Faults:
         # "For an hour", says docs/runbooks/port-forward-exec-copy.md.
         if deadline != _HOUR or spec.get("restartPolicy") != "Never":
             faults.append(f"{title(it)} stays for {deadline} s")
-        if spec.get("terminationGracePeriodSeconds", 30) > _SHELL:
-            faults.append(f"{title(it)}: whoever deletes it waits")
+        if (grace := spec.get("terminationGracePeriodSeconds", 30)) > _SHELL:
+            faults.append(f"{title(it)}: deletion takes {grace} s")
         names = {container["name"] for container in spec["containers"]}
         first = it["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
         if first not in names or names != {"psql", "curl"}:

@@ -16,11 +16,12 @@ from tests.k8s.cluster import (
     selects,
     title,
 )
+from tests.k8s.policies.addresses import AGENT, VPC
 from tests.k8s.render import ENVIRONMENTS
 
 PROTOCOLS = {"TCP", "UDP", "SCTP"}
 _VOLUMES = (("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName"))
-_PLACES = {"169.254.170.23/32": "the agent of Pod Identity", "10.0.0.0/16": "the VPC"}
+_PLACES = {AGENT: "the agent of Pod Identity", VPC: "the VPC"}
 _LINK_LOCAL = "169.254.0.0/16"
 # Where a port of the service leads; others are for the policies to say.
 DESTINATIONS: Mapping[int, str] = {

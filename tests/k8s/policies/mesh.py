@@ -16,21 +16,45 @@ _TUNNEL, _PROBES = 15008, "169.254.7.127/32"
 
 
 def patience_of_the_mesh(manifests: Manifests) -> Faults:
-    """It waits for longer than the service does, and sends again only what nobody answered."""
-    faults = []
+    """It waits for longer than the service does, and retries only requests without an answer."""
+    # Istio's own retries are of answers too.
+    faults = _missing(manifests, "VirtualService")
     for it in of_kind(manifests, "VirtualService"):
-        for way in it["spec"]["http"]:
-            whole, retries = seconds(way.get("timeout", 0)), way.get("retries", {})
-            if not Settings.request_timeout < whole <= 2 * Settings.request_timeout:
-                faults.append(f"{title(it)} waits for {way.get('timeout')}")
-            each, attempts = seconds(retries.get("perTryTimeout", 0)), retries.get("attempts", 0)
-            if not 0 < each * attempts <= whole:
-                faults.append(f"{title(it)}: {attempts} tries of {retries.get('perTryTimeout')}")
-            if not set(retries.get("retryOn", "5xx").split(",")) <= _UNANSWERED:
-                faults.append(f"{title(it)} sends again on {retries.get('retryOn')}")
         names = [*it["spec"]["hosts"], *(_host(route) for route in _routes(it))]
         faults += _nowhere(manifests, it, names)
+        connect = max((_connecting(manifests, it, name) for name in names), default=0)
+        faults += [
+            f"{title(it)}{line}" for way in it["spec"]["http"] for line in _way(way, connect)
+        ]
     return faults
+
+
+def _way(way: Mapping[str, Any], connect: float) -> Iterator[str]:
+    """Faults of a route to hosts that a connection takes that many seconds to, at most."""
+    whole, retries = seconds(way.get("timeout", 0)), way.get("retries", {})
+    if not Settings.request_timeout < whole <= 2 * Settings.request_timeout:
+        yield f" waits for {way.get('timeout')}"
+    # `attempts` counts the retries, and `perTryTimeout` holds for the first try as well.
+    attempts, each = retries.get("attempts", 0), retries.get("perTryTimeout")
+    if attempts < 1:
+        yield " retries nothing"
+    if each is None and attempts * connect + Settings.request_timeout >= whole:
+        yield f": {attempts} connections that fail leave no time for an answer"
+    if each is not None and seconds(each) <= Settings.request_timeout:
+        yield f" cuts off answers after {each}"
+    if each is not None and (attempts + 1) * seconds(each) > whole:
+        yield f": {attempts + 1} tries of {each} take longer than {way.get('timeout')}"
+    if not set(retries.get("retryOn", "5xx").split(",")) <= _UNANSWERED:
+        yield f" sends again on {retries.get('retryOn')}"
+
+
+def _connecting(manifests: Manifests, it: Manifest, host: str) -> float:
+    found = (
+        seconds(rule["spec"]["trafficPolicy"]["connectionPool"]["tcp"].get("connectTimeout", 0))
+        for rule in of_kind(manifests, "DestinationRule")
+        if (rule["spec"]["host"], namespace(rule)) == (host, namespace(it))
+    )
+    return max(found, default=0)
 
 
 def _routes(it: Manifest) -> Iterator[Mapping[str, Any]]:
@@ -49,7 +73,7 @@ def _nowhere(manifests: Manifests, it: Manifest, names: list[str]) -> Iterator[s
 
 def breakers(manifests: Manifests) -> Faults:
     """A pod that fails gets a rest, and half of them stay whatever happens."""
-    faults = []
+    faults = _missing(manifests, "DestinationRule")
     for it in of_kind(manifests, "DestinationRule"):
         faults += list(_nowhere(manifests, it, [it["spec"]["host"]]))
         policy = it["spec"]["trafficPolicy"]
@@ -60,7 +84,7 @@ def breakers(manifests: Manifests) -> Faults:
             "baseEjectionTime": (seconds(out.get("baseEjectionTime", 0)), range(10, 61)),
             "maxEjectionPercent": (out.get("maxEjectionPercent"), range(10, 51)),
             "connectTimeout": (seconds(pool["tcp"].get("connectTimeout", 0)), range(1, 4)),
-            # A pod takes no more at once (handler/asgi.py), and some wait.
+            # Each client's proxy counts its own, for all pods of the host together.
             "maxConnections": (pool["tcp"].get("maxConnections"), range(500, 4097)),
             "http1MaxPendingRequests": (
                 pool["http"].get("http1MaxPendingRequests"),
@@ -83,20 +107,23 @@ def strict(manifests: Manifests) -> Faults:
     In the mesh all arrives through its tunnel, which the network policies have to let in, as they
     have the kubelets' probes, which have an address of their own there.
     """
-    faults = []
+    faults = _missing(manifests, "AuthorizationPolicy")
     found = list(of_kind(manifests, "PeerAuthentication"))
     for it in found:
         spec = it["spec"]
         wanted = {"3000": {"mode": "PERMISSIVE"}} if spec.get("selector") else {}
         if spec.get("mtls", {}).get("mode") != "STRICT" or spec.get("portLevelMtls", {}) != wanted:
             faults.append(f"{title(it)} lets plain text in: {spec}")
-    if found and not any("selector" not in it["spec"] for it in found):
+    meshed, chosen = _meshed(manifests), [bool(it["spec"].get("selector")) for it in found]
+    if meshed and all(chosen):
         faults.append("plain text is let in where nothing is said")
+    if meshed and not any(chosen):
+        faults.append("the load balancer is shut out")
     for it in of_kind(manifests, "AuthorizationPolicy"):
         rules = [{"from": [{"source": {"notNamespaces": ["monitoring"]}}], "to": _METRICS}]
         if (it["spec"].get("action"), it["spec"].get("rules")) != ("DENY", rules):
             faults.append(f"{title(it)}: metrics are not for Prometheus alone")
-    for pod in pods(manifests) if found else ():
+    for pod in pods(manifests) if meshed else ():
         if pod.serving:
             http = next(port["containerPort"] for port in pod.ports() if port["name"] == "http")
             ways: list[tuple[Manifest, int]] = [
@@ -110,6 +137,21 @@ def strict(manifests: Manifests) -> Faults:
                 if not reaches(manifests, pod, peer, port)
             ]
     return faults
+
+
+def _meshed(manifests: Manifests) -> bool:
+    """Something says that there is a mesh."""
+    return any(it["apiVersion"].partition("/")[0].endswith(".istio.io") for it in manifests) or any(
+        port.get("port") == _TUNNEL
+        for it in of_kind(manifests, "NetworkPolicy")
+        for rule in it["spec"].get("ingress") or ()
+        for port in rule.get("ports", ())
+    )
+
+
+def _missing(manifests: Manifests, kind: str) -> Faults:
+    there = any(of_kind(manifests, kind))
+    return [f"the mesh has no {kind}"] if _meshed(manifests) and not there else []
 
 
 _METRICS = [{"operation": {"ports": ["3002"]}}]

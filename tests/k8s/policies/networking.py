@@ -19,13 +19,13 @@ from tests.k8s.cluster import (
     selects,
     title,
 )
+from tests.k8s.policies.addresses import AGENT
 from tests.k8s.policies.availability import behind_ingress
 
 Port = tuple[str, int]
 
 _METRICS = "metrics"
 (_PAGE,) = metrics_pages(PrometheusMetrics(version="test"))
-_AGENT = "169.254.170.23/32"
 _OF_DATABASES = {
     "DATABASE_SECRET_ARN",
     "DATABASE_URL",
@@ -111,7 +111,7 @@ def egress_of_settings(manifests: Manifests) -> Faults:
                 if not any(_opens(rule, wanted, it) for rule in rules)
             ]
             if _asks_aws(given) and not _reaches_agent(rules, it):
-                faults.append(f"{it.name}: no policy lets it out to {_AGENT} on port 80")
+                faults.append(f"{it.name}: no policy lets it out to {AGENT} on port 80")
     return faults
 
 
@@ -177,7 +177,7 @@ def scraped(manifests: Manifests) -> Faults:
 
 
 def _shut(manifests: Manifests, pod: Pods, number: int) -> bool:
-    """Somebody is let in, and Prometheus is not."""
+    """The port is open, but not to Prometheus."""
     open_ = [
         peer
         for rule in _rules(manifests, pod, "ingress")
@@ -257,7 +257,7 @@ def _opens(rule: Mapping[str, Any], wanted: Port, it: Pods) -> bool:
 
 def _reaches_agent(rules: list[Mapping[str, Any]], it: Pods) -> bool:
     return any(
-        peer.get("ipBlock", {}).get("cidr") == _AGENT
+        peer.get("ipBlock", {}).get("cidr") == AGENT
         for rule in rules
         if _opens(rule, ("TCP", 80), it)
         for peer in rule.get("to", ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.k8s.cluster import (
@@ -15,13 +15,14 @@ from tests.k8s.cluster import (
     quantity,
     title,
 )
-from tests.k8s.render import example
+from tests.k8s.policies.addresses import AGENT, VPC
+from tests.k8s.render import ENVIRONMENTS, example
 
 _CLASSES = ("application", "monitoring", "maintenance")
 _OF_COMPONENT = {"debug": "maintenance"}
 # Above are those of Kubernetes itself.
 _HIGHEST = 1_000_000_000
-_VPC, _AGENT, _ALL = "10.0.0.0/16", "169.254.170.23/32", "0.0.0.0/0"
+_ALL = "0.0.0.0/0"
 _OWN, _NAMES = "own pods", "namespace kube-system"
 _MONITORING, _AGENTS = "namespace monitoring", "namespace monitoring-agents"
 _HIGH = "TCP 1024-65535"
@@ -32,7 +33,7 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         _OWN: {_HIGH},
         _AGENTS: {_HIGH},
         # The operator's webhook, called by the control plane.
-        _VPC: {"TCP 10250"},
+        VPC: {"TCP 10250"},
     },
     ("monitoring", "egress"): {
         _OWN: {_HIGH},
@@ -41,7 +42,7 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         # Metrics of the API and of the worker: see `metrics_ways`.
         "environment": {"TCP 3001", "TCP 3002"},
         # The API of Kubernetes, node-exporter and the kubelets.
-        _VPC: {"TCP 443", "TCP 9100", "TCP 10250"},
+        VPC: {"TCP 443", "TCP 9100", "TCP 10250"},
         # Those who are paged.
         _ALL: {"TCP 443"},
     },
@@ -51,8 +52,8 @@ WAYS: Mapping[tuple[str, str], Mapping[str, set[str]]] = {
         # Loki.
         _MONITORING: {"TCP 3100"},
         # CloudWatch's endpoint in the VPC, and who gives the rights to write there.
-        _VPC: {"TCP 443"},
-        _AGENT: {"TCP 80"},
+        VPC: {"TCP 443"},
+        AGENT: {"TCP 80"},
     },
 }
 """(Namespace, side) -> peer -> ports: all that passes, and no more."""
@@ -63,10 +64,10 @@ def ranks(manifests: Manifests) -> Faults:
     no room from either."""
     classes = {it["metadata"]["name"]: it for it in of_kind(manifests, "PriorityClass")}
     values = [int(classes[name]["value"]) for name in _CLASSES if name in classes]
-    faults = []
-    if len(values) == len(_CLASSES) and not _HIGHEST >= values[0] > values[1] > 0 > values[2]:
+    faults = [f"there is no priority {name}" for name in _CLASSES if name not in classes]
+    if not faults and not _HIGHEST >= values[0] > values[1] > 0 > values[2]:
         faults.append(f"{', '.join(_CLASSES)} rank {values}")
-    if classes and classes.get("maintenance", {}).get("preemptionPolicy") != "Never":
+    if classes.get("maintenance", {}).get("preemptionPolicy") != "Never":
         faults.append("a look by hand drives others out")
     for it in pods(manifests):
         wanted = _OF_COMPONENT.get(it.labels.get("app.kubernetes.io/component", ""), "application")
@@ -101,14 +102,15 @@ def disks(manifests: Manifests) -> Faults:
         if it["metadata"].get("annotations", {}).get("storageclass.kubernetes.io/is-default-class")
         == "true"
     ]
-    if len(defaults) > 1 or (not defaults and any(of_kind(manifests, "StorageClass"))):
+    if len(defaults) != 1:
         faults.append(f"{len(defaults)} storage classes are the default")
     return faults
 
 
 def bounds(manifests: Manifests) -> Faults:
-    """A container that says nothing gets something, and what ours say is allowed."""
-    faults = []
+    """A container that says nothing gets something, what ours say is allowed, and the monitoring
+    takes no more than its quota."""
+    faults = [*_unbounded(manifests)]
     for it in of_kind(manifests, "LimitRange"):
         for each in it["spec"]["limits"]:
             least, usual, most = (each.get(key, {}) for key in ("defaultRequest", "default", "max"))
@@ -133,6 +135,23 @@ def bounds(manifests: Manifests) -> Faults:
                     if what not in most
                 ]
     return faults
+
+
+def _unbounded(manifests: Manifests) -> Iterator[str]:
+    for it in of_kind(manifests, "Namespace"):
+        where = it["metadata"]["name"]
+        ours = {namespace(each) for each in of_kind(manifests, "LimitRange")}
+        if where in (*ENVIRONMENTS, "monitoring") and where not in ours:
+            yield f"{where}: a container that says nothing gets nothing"
+    hard = {
+        name
+        for it in of_kind(manifests, "ResourceQuota")
+        if namespace(it) == "monitoring"
+        for name in it["spec"]["hard"]
+    }
+    # What policies/add_ons.py reckons with.
+    for name in sorted({"requests.cpu", "requests.memory"} - hard):
+        yield f"monitoring: {name} has no end"
 
 
 def pods_there(manifests: Manifests, it: Mapping[str, Any]) -> bool:
@@ -161,11 +180,18 @@ def ways(manifests: Manifests) -> Faults:
 
 
 def _open(policy: Mapping[str, Any], side: str) -> Iterator[tuple[str, str]]:
+    """Without peers a rule is about all there are, and without ports too."""
     for rule in policy["spec"].get(side) or ():
-        for port in rule.get("ports", ()):
-            numbers = str(port.get("port")) + (f"-{port['endPort']}" if "endPort" in port else "")
-            for peer in rule.get("from" if side == "ingress" else "to", ()):
-                yield _peer(peer), f"{port.get('protocol', 'TCP')} {numbers}"
+        peers: Sequence[Mapping[str, Any]] = rule.get("from" if side == "ingress" else "to") or (
+            {},
+        )
+        ports = [_port(port) for port in rule.get("ports") or ()] or ["any"]
+        yield from ((_peer(peer), port) for peer in peers for port in ports)
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    numbers = str(port.get("port", "any")) + (f"-{port['endPort']}" if "endPort" in port else "")
+    return f"{port.get('protocol', 'TCP')} {numbers}"
 
 
 def _peer(peer: Mapping[str, Any]) -> str:

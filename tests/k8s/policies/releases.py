@@ -19,6 +19,7 @@ _LOOK = 300
 _FIRST_WEIGHT = 20
 # What Argo Rollouts takes where a Rollout does not say.
 _USUAL = 30
+_ABORTED = "abortScaleDownDelaySeconds"
 # From a start that hangs to the way back.
 _STUCK = range(300, 901)
 
@@ -76,7 +77,7 @@ def _long(pause: Mapping[str, Any]) -> bool:
 
 
 def seconds(text: str | int) -> float:
-    """`10m`, `90s` or `600`; nothing else is so long as anything."""
+    """`10m`, `90s` or `600`; anything else counts as 0."""
     found = re.fullmatch(r"(\d+)([smh]?)", str(text))
     return int(found[1]) * _SECONDS.get(found[2], 1) if found else 0
 
@@ -97,9 +98,12 @@ def ways_back(manifests: Manifests) -> Faults:
         part = strategy.get("canary") or strategy["blueGreen"]
         faults += [
             f"{title(it)}: {key} is {part.get(key, _USUAL)}"
-            for key in ("scaleDownDelaySeconds", "abortScaleDownDelaySeconds")
+            for key in ("scaleDownDelaySeconds", _ABORTED)
             if part.get(key, _USUAL) <= max(delays, default=300)
+            and (key, part.get(key)) != (_ABORTED, 0)
         ]
+        if part.get(_ABORTED) == 0:
+            faults.append(f"{title(it)}: an aborted version is never taken away")
         if "canary" in strategy and part.get("minPodsPerReplicaSet", 1) < 2:
             faults.append(f"{title(it)}: the first weight may rest on one pod")
     return faults

@@ -50,6 +50,9 @@ def _scaling(hpa: Manifest, asked: set[str]) -> Iterator[str]:
         yield f"it waits for {up['stabilizationWindowSeconds']} s before it adds a pod"
     if down.get("stabilizationWindowSeconds", 300) not in _DOWN:
         yield f"it takes pods away after {down['stabilizationWindowSeconds']} s"
+    for name, way in (("scaleUp", up), ("scaleDown", down)):
+        if way.get("selectPolicy", "Max") == "Disabled":
+            yield f"{name} never happens"
     yield from _steps(up, dict.fromkeys(("Pods",), _ADDED), _STEP_UP)
     yield from _steps(down, _TAKEN, _STEP_DOWN)
 
@@ -63,7 +66,7 @@ def _steps(way: Mapping[str, Any], amounts: Mapping[str, range], periods: range)
 
 
 def evictions(manifests: Manifests) -> Faults:
-    """A drained node leaves a pod of each kind, and is not kept by one that serves nobody."""
+    """A drained node leaves a pod of each kind; an unready pod does not block the drain."""
     faults = []
     for it in of_kind(manifests, "PodDisruptionBudget"):
         if it["spec"].get("minAvailable", 0) < 1:
