@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -15,6 +16,19 @@ from handler.http.protocol import BoundedHttpProtocol
 
 SECONDS = 20.0
 """Longer than a busy machine needs for anything here."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn leaves a connection whose client does not read to the garbage collector, which tells
+    of it in another test."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(transport := connection.transport, asyncio.WriteTransport):
+                transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 @contextmanager
@@ -34,7 +48,7 @@ def serving(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + SECONDS

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -101,13 +102,7 @@ def smtp_relay(
     """A relay on a free port of 127.0.0.1; with `logins` it takes mails from nobody else."""
     relay = Relay(logins=logins or {})
 
-    sessions: list[SMTP] = []
-
     def session() -> SMTP:
-        sessions.append(start())
-        return sessions[-1]
-
-    def start() -> SMTP:
         return SMTP(
             relay,
             hostname="relay.example.com",
@@ -128,22 +123,30 @@ def smtp_relay(
     try:
         yield relay
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server, sessions), loop).result(START_SECONDS)
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(START_SECONDS)
         loop.close()
 
 
-async def _stop(server: asyncio.Server, sessions: list[SMTP]) -> None:
+async def _stop(server: asyncio.Server) -> None:
+    # A client that waits gets its transport some rounds of the loop later. If the server is closed
+    # before (gh-109564), nothing closes that one.
+    await _rounds()
     server.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    for session in sessions:
-        if isinstance(session.transport, asyncio.WriteTransport):
-            session.transport.abort()
-    # A transport closes its socket in the rounds of the loop after it was told to.
+    # A session knows its transport only once its handshake is over, and the loop from the first.
+    loop: Any = asyncio.get_running_loop()
+    for transport in list(loop._transports.values()):
+        transport.abort()
+    # Each closes its socket some rounds later.
+    await _rounds()
+
+
+async def _rounds() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 
