@@ -28,6 +28,8 @@ _READ = _ONCE | {
     b"user-agent",
     b"x-request-id",
 }
+# Of two lines neither counts: some events join them.
+_ONE_OR_NONE = frozenset({b"traceparent", b"x-request-id"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
@@ -85,7 +87,7 @@ class Head:
             elif name in _READ:
                 if name not in seen:
                     seen[name] = value
-                elif name == b"traceparent":
+                elif name in _ONE_OR_NONE:
                     seen[name] = b""
                 elif name == b"content-encoding":
                     seen[name] += b"," + value

@@ -33,6 +33,12 @@ def test_an_unusable_request_id_is_replaced(given_id: str | None) -> None:
     assert UUID(get(headers=headers).header("x-request-id")).version == 7
 
 
+def test_two_request_ids_are_none() -> None:
+    """Alike or not: some events join the lines of a header, and every door has to answer alike."""
+    headers = [("x-request-id", "a")] * 2
+    assert UUID(get(headers=headers).header("x-request-id")).version == 7
+
+
 def test_a_trace_goes_on_with_a_span_of_our_own() -> None:
     """W3C Trace Context: same trace, new span, the caller's flags."""
     sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -38,9 +38,10 @@ def test_a_loop_that_fills_memory_ends(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_the_deadline_ends_it(bench: Bench, tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
     with pytest.raises(Late):
         bench.execute(tmp_path, ["-c", SLEEPER], seconds=0.5)
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 def test_an_end_of_the_bench_is_one_of_all(bench: Bench, tmp_path: Path) -> None:
