@@ -117,7 +117,7 @@ def arguments_of(tree: Path, tests: Sequence[str]) -> str:
 
 
 def without_parameters(tests: Iterable[str]) -> list[str]:
-    """Their functions, which are there whatever the parameters are called."""
+    """Their functions, whose names no parameter is part of."""
     return list(dict.fromkeys(test.partition("[")[0] for test in tests))
 
 

@@ -4,10 +4,10 @@
                               [--seed N] [--count N] [-j N]
 
 The sample is of HEAD (uncommitted work is not seen) and follows from the seed: the commit, if none
-is given, so that nobody tunes to it. A mutant of core or handler is tried with the tests that run
-its lines, as one run of all tests has recorded; one of cdk or k8s with all of theirs, snapshots
-last. tests/mutants.toml holds the floor, and the equivalent mutants. Goes on
-where it was interrupted. Exit status 1 below the floor.
+is given, so that no test is tuned to it. A mutant of core or handler is tried with the tests that
+run its lines, as one run of all tests has recorded; one of cdk or k8s with all of theirs, snapshots
+last. tests/mutants.toml holds the floor, and the equivalent mutants. Goes on where it was
+interrupted. Exit status 1 below the floor.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from scripts.scratch import ROOT, Bench, main_of
 SHARES = {"core": 50, "handler": 20, "cdk": 15, "k8s": 15}
 
 SMALLEST = 20
+# In the folder of a commit: coverage's data, and how long each test took.
+LINES, DURATIONS = "lines", "durations"
 RECORDING_SECONDS = 5400.0
 RECORDING = ("-q", "-p", "scripts.covering", "-p", "no:cacheprovider")
 
@@ -70,8 +72,8 @@ def sources_of(tree: Path) -> dict[str, str]:
     """The text of each file that is mutated, by its path."""
     return {
         str(path.relative_to(tree)): path.read_text("utf-8")
-        for area in SHARES
-        for path in sorted((tree / area).rglob("*"))
+        for folder in SHARES
+        for path in sorted((tree / folder).rglob("*"))
         if path.suffix in {".py", ".yaml"}
     }
 
@@ -99,37 +101,31 @@ class Record:
             file.write(json.dumps(asdict(result)) + "\n")
 
 
-def recorded_lines(bench: Bench, folder: Path, chosen: Sequence[str]) -> Covering:
-    """Which tests run which lines, from one run of pytest with `chosen`; kept in `folder`.
+def record_lines(bench: Bench, tree: Path, folder: Path, chosen: Sequence[str]) -> None:
+    """Keeps in `folder` which tests run which lines, from one run of pytest with `chosen`.
 
     Raises TrialError when they cannot run.
     """
-    data, durations, parts = folder / "lines", folder / "durations", folder / "parts"
-    with bench.worktree("covering") as tree:
-        if not data.exists():
-            # What an interrupted run or another commit left.
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            durations.mkdir(parents=True)
-            parts.mkdir()
-            print("mutants: all tests run once, to record their lines", flush=True)
-            more = {
-                "COVERAGE_CORE": "ctrace",
-                "COVERAGE_FILE": str(parts / data.name),
-                "COVERED_BY": str(durations),
-            }
-            tests = ["run", "-m", "pytest", *RECORDING, *chosen]
-            whole = parts / "whole"
-            together = ["combine", "-q", f"--data-file={whole}", str(parts)]
-            for run, good in ((tests, {0, 1}), (together, {0})):
-                arguments = ["-m", "coverage", *run]
-                status = bench.execute(tree, arguments, seconds=RECORDING_SECONDS, more=more)
-                if status not in good:
-                    raise TrialError(f"coverage {run[0]} ended with status {status}")
-            whole.rename(data)
-        covering = Covering(data, durations, sources_of(tree))
-    for test in sorted(covering.failed):
-        print(f"fails without a mutant, and is not asked: {test}")
-    return covering
+    parts = folder / "parts"
+    # What an interrupted run or another commit left.
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    parts.mkdir(parents=True)
+    (folder / DURATIONS).mkdir()
+    print("mutants: all tests run once, to record their lines", flush=True)
+    more = {
+        "COVERAGE_CORE": "ctrace",
+        "COVERAGE_FILE": str(parts / LINES),
+        "COVERED_BY": str(folder / DURATIONS),
+    }
+    tests = ["run", "-m", "pytest", *RECORDING, *chosen]
+    whole = parts / "whole"
+    together = ["combine", "-q", f"--data-file={whole}", str(parts)]
+    for run, good in ((tests, {0, 1}), (together, {0})):
+        arguments = ["-m", "coverage", *run]
+        status = bench.execute(tree, arguments, seconds=RECORDING_SECONDS, more=more)
+        if status not in good:
+            raise TrialError(f"coverage {run[0]} ended with status {status}")
+    whole.rename(folder / LINES)
 
 
 def try_all(
@@ -201,11 +197,16 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
     seed = arguments.seed or bench.commit[:8]
     folder = ROOT / "build" / "mutants" / bench.commit
     chosen = ("-n", arguments.workers, "-m", arguments.markers, *arguments.tests.split())
-    covering = recorded_lines(bench, folder, chosen)
-    record = Record(folder / f"{seed}-{arguments.count}.jsonl")
     with ExitStack() as trees:
         places = [trees.enter_context(bench.worktree(f"{n}")) for n in range(arguments.jobs)]
-        drawn = sample(sources_of(places[0]), seed, arguments.count)
+        if not (folder / LINES).exists():
+            record_lines(bench, places[0], folder, chosen)
+        sources = sources_of(places[0])
+        covering = Covering(folder / LINES, folder / DURATIONS, sources)
+        for test in sorted(covering.failed):
+            print(f"fails without a mutant, and is not asked: {test}")
+        record = Record(folder / f"{seed}-{arguments.count}.jsonl")
+        drawn = sample(sources, seed, arguments.count)
         meant = [it for it in drawn if not equivalent(it, settings["equivalent"])]
         rest = [it for it in meant if it.key not in record.results]
         done = len(meant) - len(rest)

@@ -7,6 +7,7 @@ docstrings, descriptions) and types are left alone: a change there is none of be
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Div: ast.Mult,
 }
 _PROSE = {"description", "summary", "help", "title", "doc", "detail", "reason"}
+# Decorators of classes are of their form; the key of a pattern takes no parentheses.
+_LEFT = {(ast.ClassDef, "decorator_list"), (ast.MatchMapping, "keys")}
 _TYPES = {"Literal", "cast", "TypeVar", "NewType"}
 
 
@@ -99,9 +102,8 @@ class _Places(ast.NodeVisitor):
         self.found: list[Mutation] = []
         self._path = path
         self._source = source.encode()
-        self._starts = [0]
-        for text in self._source.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(text))
+        self._texts = self._source.splitlines(keepends=True)
+        self._starts = [0, *itertools.accumulate(map(len, self._texts))]
         self._lines = (1, 1)
         self._names: tuple[str, ...] = ()
         self._inside = False
@@ -151,12 +153,7 @@ class _Places(ast.NodeVisitor):
 
     def _children(self, node: ast.AST) -> None:
         for field, value in ast.iter_fields(node):
-            if field in {"annotation", "returns", "type_params"}:
-                continue
-            # A pattern takes no parentheses there.
-            if field == "keys" and isinstance(node, ast.MatchMapping):
-                continue
-            if field == "decorator_list" and isinstance(node, ast.ClassDef):
+            if (type(node), field) in _LEFT or field in {"annotation", "returns", "type_params"}:
                 continue
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
@@ -180,9 +177,7 @@ class _Places(ast.NodeVisitor):
                 path=self._path,
                 operator=operator,
                 line=node.lineno,
-                text=self._source[self._starts[node.lineno - 1] : self._starts[node.lineno]]
-                .decode()
-                .strip(),
+                text=self._texts[node.lineno - 1].decode().strip(),
                 lines=self._lines,
                 start=start,
                 end=end,

@@ -14,7 +14,7 @@ _LOOKED = ("assert ", "AssertionError", "Failed: ")
 
 
 class TrialError(Exception):
-    """The patch cannot be tried; the text says why."""
+    """A patch or a mutant cannot be tried; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,10 +54,12 @@ class Bench:
 
     @contextlib.contextmanager
     def worktree(self, name: str) -> Iterator[Path]:
+        """Raises TrialError when Python imports another checkout's code in it."""
         tree = self._folder / name
         with self._git:
             git(ROOT, "worktree", "add", "--quiet", "--detach", str(tree), self.commit)
         try:
+            self._check_imports(tree)
             yield tree
         finally:
             with self._git:
@@ -66,9 +68,8 @@ class Bench:
     def run(self, tree: Path, arguments: Sequence[str], *, seconds: float) -> Outcome:
         """What pytest reports of the tests that `arguments` choose, in a worktree.
 
-        Raises TrialError when another checkout's code is imported, Late at the deadline.
+        Raises TrialError when the bench has stopped, Late at the deadline.
         """
-        self._check_imports(tree)
         report, log = tree.parent / f"{tree.name}.xml", tree.parent / f"{tree.name}.log"
         report.unlink(missing_ok=True)
         options = ["-q", "-p", "no:cacheprovider", *arguments, f"--junitxml={report}"]

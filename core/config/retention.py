@@ -23,7 +23,7 @@ class RetentionSettings(FetchedSettings):
     audit_anonymous_lifetime: timedelta = setting(
         "AUDIT_ANONYMOUS_LIFETIME",
         values.duration(86400, 3650 * 86400),
-        "seconds until the payload of an audit event is erased that is by and about nobody known",
+        "seconds until the payload of an audit event is erased that no known user did or is in",
         timedelta(days=30),
     )
     parked_mail_lifetime: timedelta = setting(

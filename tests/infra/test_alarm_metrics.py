@@ -1,6 +1,6 @@
 """An alarm watches what AWS publishes, of every thing there is, and rings in the right direction.
 
-CloudWatch takes any name: an alarm on a metric that nobody sends is quiet for ever.
+CloudWatch takes any name: an alarm on a metric that is never sent is quiet for ever.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def common(kind: str, it: Statement) -> bool:
 
 @pytest.mark.parametrize("group", ["roles", "trust", "resources", "access"])
 def test_the_statements_are_those_of_the_table(resolved: list[Resource], group: str) -> None:
-    """A lost action is an outage that nobody rehearses, and one too many is a hole."""
+    """A lost action is an outage without a rehearsal, and one too many is a hole."""
     sites = defaultdict(set)
     for it in resolved:
         sites[it.name].add(it.site)

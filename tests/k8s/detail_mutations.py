@@ -29,7 +29,7 @@ _BUDGET, _MONITOR = "PodDisruptionBudget/user-api-worker", "PodMonitor/user-api-
 _RBAC: dict[str, Any] = {"apiVersion": "rbac.authorization.k8s.io/v1"}
 _IN_PRODUCTION = _RBAC | {"metadata": {"namespace": "production"}}
 _SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
-_SOMEBODY = {"kind": "User", "name": "somebody"}
+_STRANGER = {"kind": "User", "name": "stranger"}
 _ACCOUNT = {"kind": "ServiceAccount", "name": "user-api", "namespace": "production"}
 _DEVELOPERS = {"kind": "Group", "name": "user-api:developers"}
 
@@ -218,11 +218,11 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
     ),
     "bindings": (
         ("RoleBinding/operate", "subjects.0.name", "user-api:developers"),
-        ("RoleBinding/operate", "subjects.1", _SOMEBODY),
+        ("RoleBinding/operate", "subjects.1", _STRANGER),
         ("RoleBinding/operate", "subjects.1", _ACCOUNT),
         ("RoleBinding/operate", "subjects.0.kind", "User"),
-        ("RoleBinding/look", "roleRef", _bound("ClusterRole", "view", _SOMEBODY)["roleRef"]),
-        ("RoleBinding/other", "", _IN_PRODUCTION | _bound("Role", "look", _SOMEBODY)),
+        ("RoleBinding/look", "roleRef", _bound("ClusterRole", "view", _STRANGER)["roleRef"]),
+        ("RoleBinding/other", "", _IN_PRODUCTION | _bound("Role", "look", _STRANGER)),
         ("ClusterRoleBinding/look", "", _RBAC | _bound("ClusterRole", "admin", _DEVELOPERS)),
         ("RoleBinding/look", "", GONE),
         ("RoleBinding/operate", "", GONE),
@@ -285,7 +285,7 @@ _LOGGED = (
 )
 # What is no mistake: a policy that finds it stands in the way.
 ALLOWED = (
-    Change(found_by="nobody", row=(_EDGE, f"{_ALB}load-balancer-attributes", _LOGGED), cluster=ALL),
+    Change(found_by="none", row=(_EDGE, f"{_ALB}load-balancer-attributes", _LOGGED), cluster=ALL),
 )
 
 

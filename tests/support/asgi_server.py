@@ -13,6 +13,7 @@ from typing import Any, Literal
 import uvicorn
 
 from handler.http.protocol import BoundedHttpProtocol
+from tests.support.loops import settled
 
 SECONDS = 20.0
 """Longer than a busy machine needs for anything here."""
@@ -27,8 +28,7 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(transport := connection.transport, asyncio.WriteTransport):
                 transport.abort()
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await settled()
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.support.loops import settled
+
 START_SECONDS = 30.0
 
 
@@ -132,7 +134,7 @@ def smtp_relay(
 async def _stop(server: asyncio.Server) -> None:
     # A client that waits gets its transport some rounds of the loop later. If the server is closed
     # before (gh-109564), nothing closes that one.
-    await _rounds()
+    await settled()
     server.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
@@ -143,12 +145,7 @@ async def _stop(server: asyncio.Server) -> None:
     for transport in list(loop._transports.values()):
         transport.abort()
     # Each closes its socket some rounds later.
-    await _rounds()
-
-
-async def _rounds() -> None:
-    for _ in range(3):
-        await asyncio.sleep(0)
+    await settled()
 
 
 @contextmanager

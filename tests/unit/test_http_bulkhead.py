@@ -17,6 +17,7 @@ import pytest
 from core.errors import DomainError, Overloaded, SearchTooBroad, TooManyRequests
 from handler.http import bulkhead as bulkhead_module
 from handler.http.bulkhead import REMEMBERED_SECONDS, Bulkhead
+from tests.support.loops import settled
 from tests.support.redis_places import Stopwatch
 
 ANN, BOB, CAT, DAN = (uuid4() for _ in range(4))
@@ -248,8 +249,7 @@ def test_a_turn_comes_back_when_its_request_is_given_up() -> None:
         with suppress(asyncio.CancelledError):
             await waiting.task
         await held.task
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await settled()
         assert all_reads.begun == [ANN, CAT]
         last.task.cancel()
         with suppress(asyncio.CancelledError):

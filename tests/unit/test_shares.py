@@ -11,6 +11,7 @@ import pytest
 from core.domain.fairness import RecentUse
 from core.errors import Overloaded
 from handler.http.shares import LONGEST_LINE, Share, Shares
+from tests.support.loops import settled
 from tests.support.redis_places import Stopwatch
 
 
@@ -46,11 +47,6 @@ class Guest:
     async def leave(self) -> None:
         self.go.set()
         await self.task
-
-
-async def settled() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def test_a_newcomer_comes_before_a_crowd() -> None:

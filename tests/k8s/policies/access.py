@@ -26,7 +26,7 @@ RESOURCES: Mapping[str, set[str]] = {
     "external-secrets.io": {"externalsecrets", "secretstores"},
     "monitoring.coreos.com": {"podmonitors"},
 }
-"""Group -> what of it a role may name. Secrets are not there: nobody reads them."""
+"""Group -> what of it a role may name. Secrets are not there: no team reads them."""
 
 # The runbooks: "create" of these is what kubectl asks for to open a shell, a port, an eviction.
 _OPERATED = {
@@ -62,7 +62,7 @@ BINDINGS: Mapping[str, set[str]] = {
 
 def roles(manifests: Manifests) -> Faults:
     """Each grants what its work needs: everything to look at, the runbooks' changes, and a release
-    of all that an overlay has. What is not needed is not granted, Secrets to nobody."""
+    of all that an overlay has. It grants nothing else, and no right to Secrets."""
     faults = []
     for it in of_kind(manifests, "Role", "ClusterRole"):
         name = it["metadata"]["name"]
@@ -127,7 +127,7 @@ def _deployed(manifests: Manifests, where: str) -> set[Right]:
 
 
 def bindings(manifests: Manifests) -> Faults:
-    """Each team has its roles in each environment, and nobody has another."""
+    """Each team has its roles in each environment, and no other."""
     faults = []
     for it in of_kind(manifests, "RoleBinding", "ClusterRoleBinding"):
         name, role = it["metadata"]["name"], it["roleRef"]
@@ -147,7 +147,7 @@ def bindings(manifests: Manifests) -> Faults:
         faults += [f"{title(it)}: {who} does not have it" for who in sorted(wanted - given)]
     there = {it["metadata"]["name"] for it in of_kind(manifests, "Namespace")} & set(ENVIRONMENTS)
     return faults + [
-        f"{where}: nobody may {name}"
+        f"{where}: no team may {name}"
         for where in sorted(there)
         for name in BINDINGS
         if not find(manifests, "RoleBinding", name, where)

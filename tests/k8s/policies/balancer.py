@@ -58,7 +58,7 @@ def known_annotations(manifests: Manifests) -> Faults:
             start, _, name = key.partition("/")
             known = KNOWN.get(f"{start}/", set())
             if name not in known and not name.startswith("actions."):
-                faults.append(f"{title(it)}: nobody reads {key}")
+                faults.append(f"{title(it)}: no controller reads {key}")
     return faults
 
 

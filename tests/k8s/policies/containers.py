@@ -34,7 +34,7 @@ _ANSWER, _MISSES = 2, range(2, 6)
 # What EC2 leaves a node that it takes back.
 _MOST_GRACE = 120
 _RETRIES = range(1, 4)
-# A day, or more: whoever looks in the morning finds the job of the evening.
+# A day, or more: an operator finds the job of the evening in the morning.
 _KEPT = range(86_400, 7 * 86_400 + 1)
 
 

@@ -69,7 +69,7 @@ def _steps(strategy: Mapping[str, Any]) -> Iterator[str]:
         if "setWeight" in earlier and not _long(later.get("pause", {"duration": 0})):
             yield f"after {earlier['setWeight']} % it pauses for {later.get('pause')}"
     if not given or given[-1] != {"pause": {}}:
-        yield "nobody has to look before the end"
+        yield "no pause lets an operator look before the end"
 
 
 def _long(pause: Mapping[str, Any]) -> bool:
