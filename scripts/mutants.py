@@ -112,13 +112,14 @@ def record_lines(bench: Bench, tree: Path, folder: Path, chosen: Sequence[str]) 
     parts.mkdir(parents=True)
     (folder / DURATIONS).mkdir()
     print("mutants: all tests run once, to record their lines", flush=True)
+    # Combine looks for parts of this very name.
+    whole = parts / LINES
     more = {
         "COVERAGE_CORE": "ctrace",
-        "COVERAGE_FILE": str(parts / LINES),
+        "COVERAGE_FILE": str(whole),
         "COVERED_BY": str(folder / DURATIONS),
     }
     tests = ["run", "-m", "pytest", *RECORDING, *chosen]
-    whole = parts / "whole"
     together = ["combine", "-q", f"--data-file={whole}", str(parts)]
     for run, good in ((tests, {0, 1}), (together, {0})):
         arguments = ["-m", "coverage", *run]

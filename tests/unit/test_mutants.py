@@ -16,10 +16,19 @@ import pytest
 
 from scripts.covering import BUDGET, Covering
 from scripts.mutant_trial import Result, Trial
-from scripts.mutants import Record, equivalent, report, sample, sources_of
+from scripts.mutants import (
+    DURATIONS,
+    LINES,
+    Record,
+    equivalent,
+    record_lines,
+    report,
+    sample,
+    sources_of,
+)
 from scripts.mutations import Mutation, mutations
 from scripts.planted_verdict import Outcome, TrialError
-from scripts.scratch import ROOT
+from scripts.scratch import ROOT, Bench
 
 SETTINGS = tomllib.loads((ROOT / "tests/mutants.toml").read_text())
 
@@ -134,6 +143,24 @@ def mutation(line: int, *names: str) -> Mutation:
 def test_who_runs_the_lines(covering: Covering, change: Mutation, tests: Sequence[str]) -> None:
     """Or uses the name; the quickest first, those of one file together. No test that is broken."""
     assert covering.tests(change) == list(tests)
+
+
+def test_one_run_of_the_tests_records_their_lines(tmp_path: Path) -> None:
+    """With coverage and pytest as they are, on the commit that is tried."""
+    (wanted,) = (
+        it
+        for it in mutations(
+            "core/domain/addresses.py", sources_of(ROOT)["core/domain/addresses.py"]
+        )
+        if it.change == "254 -> (255)"
+    )
+    folder = tmp_path / "kept" / "commit"
+    with Bench(tmp_path) as bench, bench.worktree("tree") as tree:
+        record_lines(bench, tree, folder, ["tests/unit/test_domain.py", "-k", "254"])
+        kept = Covering(folder / LINES, folder / DURATIONS, sources_of(tree))
+    assert kept.tests(wanted) == [
+        "tests/unit/test_domain.py::test_an_address_has_at_most_254_characters"
+    ]
 
 
 def test_the_tests_of_a_mutant_take_no_longer_than_its_budget(tmp_path: Path) -> None:
