@@ -1,5 +1,6 @@
-# Runs the stages of the script that sources it, one after another: each is a function `stage_NAME` and a line in
-# .ci/budgets. Two stages never run at once, so that none is measured beside another.
+# Runs the stages of the script that sources it: each is a function `stage_NAME` and a line in .ci/budgets.
+# A stage with a lane runs beside those of other lanes that stand next to it; one without a lane runs alone, as a stage
+# that measures time has to.
 
 # What this machine takes for a fixed piece of work at the moment, the best of five, in percent of $1 seconds; 100 if it
 # is faster.
@@ -14,7 +15,7 @@ print(max(100, round(100 * min(once() for _ in range(5)) / float(sys.argv[1]))))
 
 # run_stages RUN [STAGE ...]: those of the lines of RUN in .ci/budgets, all of them by default.
 run_stages() {
-    local run=$1 name kind budget limit stage
+    local run=$1 stage
     shift
     script=.ci/$(basename "$0")
     if [ "${1:-}" = --inside ]; then
@@ -22,15 +23,7 @@ run_stages() {
         exit
     fi
     exec </dev/null
-    declare -gA budgets=() limits=()
-    order=()
-    while read -r kind name budget limit; do
-        if [ "$kind" = pace ]; then reference=$name; fi
-        if [ "$kind" != "$run" ]; then continue; fi
-        order+=("$name")
-        budgets[$name]=$budget
-        limits[$name]=$limit
-    done < <(grep -v '^#' .ci/budgets)
+    read_budgets "$run"
     for stage in "$@"; do
         if [ -z "${limits[$stage]:-}" ]; then
             echo "no stage $stage; there are: ${order[*]}" >&2
@@ -38,22 +31,37 @@ run_stages() {
         fi
     done
     logs=build/$run
+    results=$logs/results
     mkdir -p "$logs"
-    child= held=
+    : >"$results"
+    children=() held=
     trap stop INT TERM
     chosen=("$@")
     if [ "$run" = nightly ]; then held=$logs/held-$(state); fi
     if [ $# -eq 0 ]; then choose_the_rest; fi
-    failed=() grown=() times=()
     pace=$(pace "$reference")
-    for stage in "${chosen[@]}"; do run_stage "$run" "$stage"; done
+    run_chosen
     report "$run"
 }
 
+read_budgets() {
+    local kind name budget limit lane
+    declare -gA budgets=() limits=() lanes=()
+    order=()
+    while read -r kind name budget limit lane; do
+        if [ "$kind" = pace ]; then reference=$name; fi
+        if [ "$kind" != "$1" ]; then continue; fi
+        order+=("$name")
+        budgets[$name]=$budget
+        limits[$name]=$limit
+        lanes[$name]=$lane
+    done < <(grep -v '^#' .ci/budgets)
+}
+
 stop() {
-    if [ -n "$child" ]; then
-        kill -TERM "$child" 2>/dev/null || true
-        wait "$child" || true
+    if [ ${#children[@]} -gt 0 ]; then
+        kill -TERM "${children[@]}" 2>/dev/null || true
+        wait "${children[@]}" || true
     fi
     exit 130
 }
@@ -80,14 +88,60 @@ choose_the_rest() {
     fi
 }
 
+run_chosen() {
+    local stage
+    group=()
+    for stage in "${chosen[@]}"; do
+        if [ -n "${lanes[$stage]}" ]; then
+            group+=("$stage")
+        else
+            run_group
+            run_stage "$stage"
+        fi
+    done
+    run_group
+}
+
+# The stages in `group`, each lane in its own process; what a stage prints is shown when it has ended.
+run_group() {
+    local stage lane
+    local -A members=()
+    for stage in "${group[@]}"; do members[${lanes[$stage]}]+=" $stage"; done
+    group=()
+    if [ ${#members[@]} -eq 1 ]; then
+        for stage in ${members[*]}; do run_stage "$stage"; done
+        return
+    fi
+    children=()
+    for lane in "${!members[@]}"; do
+        run_lane "${members[$lane]}" &
+        children+=($!)
+    done
+    for lane in "${children[@]}"; do wait "$lane"; done
+    children=()
+}
+
+run_lane() {
+    local stage
+    children=()
+    trap stop INT TERM
+    for stage in $1; do
+        echo "--- $stage begins"
+        run_stage "$stage" >"$logs/$stage.shown"
+        flock "$results" cat "$logs/$stage.shown"
+        rm "$logs/$stage.shown"
+    done
+}
+
 run_stage() {
-    local run=$1 stage=$2 began=$SECONDS output tee status=0 result=ok took allowed
+    local stage=$1 began=$SECONDS output tee status=0 result=ok
     echo "=== $stage"
     exec {output}> >(exec tee "$logs/$stage.log")
     tee=$!
     timeout --kill-after=30 "${limits[$stage]}" bash "$script" --inside "$stage" >&"$output" 2>&1 &
-    child=$!
-    wait "$child" || status=$?
+    children=($!)
+    wait "${children[0]}" || status=$?
+    children=()
     exec {output}>&-
     # A server that a stage left behind would hold the pipe open.
     for _ in {1..50}; do kill -0 "$tee" 2>/dev/null && sleep 0.1 || break; done
@@ -95,26 +149,25 @@ run_stage() {
         result="FAILED: took more than ${limits[$stage]} s"
     elif [ "$status" -ne 0 ]; then
         result="FAILED with status $status"
-    fi
-    if [ "$result" != ok ]; then
-        failed+=("$stage")
     elif [ -n "$held" ]; then
         echo "$stage" >>"$held"
     fi
-    took=$((SECONDS - began))
-    allowed=$((budgets[$stage] * pace / 100))
-    # What is short varies by more than a quarter.
-    if [ $((took * 4)) -gt $((allowed * 5 + 40)) ]; then grown+=("$stage"); fi
-    times+=("$(printf '%-11s %5d s of %5d  %s' "$stage" "$took" "$allowed" "$result")")
+    echo "$stage $((SECONDS - began)) $((budgets[$stage] * pace / 100)) $result" >>"$results"
 }
 
 report() {
+    local stage took allowed result failed=() grown=()
     echo "=== skipped"
     for stage in "${chosen[@]}"; do
         grep -hE '^(SKIPPED|skipped:)' "$logs/$stage.log" || true
     done
     echo "=== time, and the budget in .ci/budgets: $pace % of it on this machine today"
-    printf '%s\n' "${times[@]}"
+    while read -r stage took allowed result; do
+        printf '%-11s %5d s of %5d  %s\n' "$stage" "$took" "$allowed" "$result"
+        if [ "$result" != ok ]; then failed+=("$stage"); fi
+        # What is short varies by more than a quarter.
+        if [ $((took * 4)) -gt $((allowed * 5 + 40)) ]; then grown+=("$stage"); fi
+    done <"$results"
     if [ ${#grown[@]} -gt 0 ]; then echo "$1: grew by more than a quarter: ${grown[*]}"; fi
     if [ ${#failed[@]} -gt 0 ]; then
         echo "$1: failed: ${failed[*]}" >&2

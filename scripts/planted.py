@@ -1,6 +1,6 @@
 """Show that the tests which guard a promise fail when the promise is broken.
 
-    python -m scripts.planted [-j N] [NAME ...]
+    python -m scripts.planted [-j N] [--one-of N] [NAME ...]
 
 Each `tests/planted/NAME.patch` plants one defect. Its first line names the test that has to notice:
 
@@ -8,10 +8,11 @@ Each `tests/planted/NAME.patch` plants one defect. Its first line names the test
     # fails: tests/conformance/test_login.py::test_answers[lambda-unknown]
     # fails: tests/conformance/test_login.py -k "unknown and not slow"
 
-First the named tests run without any patch and have to pass. Then every patch is applied to a
-scratch git worktree of HEAD (uncommitted work is not seen) and its test has to *fail*: an error of
-a fixture, an import error, a time-out, no test at all, or a patch that no longer applies is not a
-proof. Exit status 0 when every patch was noticed, 1 otherwise.
+First every patch has to apply, and the named tests run without any and have to pass. Then every
+patch (with --one-of N every Nth, from a place that follows from the commit) is applied to a scratch
+git worktree of HEAD (uncommitted work is not seen) and its test has to *fail*: an error of a
+fixture, an import error, a time-out or no test at all is not a proof. Exit status 0 when every
+patch was noticed, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -28,6 +29,23 @@ from scripts.planted_verdict import TrialError, Verdict, judge, selection
 from scripts.scratch import ROOT, Bench, git, main_of, show_end
 
 PATCHES = ROOT / "tests" / "planted"
+# Each with the arguments of pytest that choose its tests.
+Patches = Mapping[Path, tuple[str, ...]]
+
+
+def one_of(number: int, patches: Patches, commit: str) -> Patches:
+    """Every patch has its turn within some commits, as commits end in any digits."""
+    return dict(list(patches.items())[int(commit, 16) % number :: number])
+
+
+def apply_all(bench: Bench, patches: Patches) -> None:
+    """Raises TrialError with the first one that no longer applies."""
+    with bench.worktree("applied") as tree:
+        for patch in patches:
+            try:
+                git(tree, "apply", "--check", str(patch))
+            except TrialError as error:
+                raise TrialError(f"{patch.name} no longer applies: {error}") from None
 
 
 def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], seconds: float) -> bool:
@@ -48,18 +66,13 @@ def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], second
 def try_patch(bench: Bench, patch: Path, tests: Sequence[str], seconds: float) -> Verdict:
     try:
         with bench.worktree(patch.stem) as tree:
-            try:
-                git(tree, "apply", "--whitespace=nowarn", str(patch))
-            except TrialError as error:
-                return Verdict(False, f"no longer applies: {error}")
+            git(tree, "apply", "--whitespace=nowarn", str(patch))
             return judge(bench.run(tree, tests, seconds=seconds))
     except TrialError as error:
         return Verdict(False, str(error))
 
 
-def try_all(
-    bench: Bench, patches: Mapping[Path, tuple[str, ...]], jobs: int, seconds: float
-) -> int:
+def try_all(bench: Bench, patches: Patches, jobs: int, seconds: float) -> int:
     """The number of patches that nobody noticed."""
     failed = 0
     began = time.monotonic()
@@ -77,7 +90,7 @@ def try_all(
     return failed
 
 
-def chosen_patches(names: Sequence[str]) -> dict[Path, tuple[str, ...]]:
+def chosen_patches(names: Sequence[str]) -> Patches:
     """Each patch with its test; raises TrialError for an unknown name or a wrong first line."""
     patches = sorted(PATCHES.glob("*.patch"))
     unknown = set(names) - {patch.stem for patch in patches}
@@ -97,11 +110,17 @@ def _arguments() -> argparse.Namespace:
         prog="planted", description="Try the defects in tests/planted."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="patches to try (default: all)")
+    parser.add_argument(
+        "--one-of", type=int, default=1, metavar="N", help="try every Nth (default 1)"
+    )
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="patches at once (default 2)")
     parser.add_argument(
         "--seconds", type=float, default=360, help="deadline of a test (default 360)"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.one_of < 1:
+        parser.error("--one-of is at least 1")
+    return arguments
 
 
 def main() -> int:
@@ -109,6 +128,8 @@ def main() -> int:
 
     def work(bench: Bench) -> int:
         patches = chosen_patches(arguments.names)
+        apply_all(bench, patches)
+        patches = one_of(arguments.one_of, patches, bench.commit)
         print(f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True)
         if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
             return 1

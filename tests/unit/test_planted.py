@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from scripts.planted import one_of
 from scripts.planted_verdict import Outcome, TrialError, judge, read_outcome, selection
 
 FAILED = Outcome(status=1, failures=("assert 200 == 401",))
+
+
+def test_every_patch_has_its_turn() -> None:
+    """Three commits that end in successive digits try each once."""
+    patches = {Path(f"{n}.patch"): ("tests/unit/test_x.py::test_y",) for n in range(7)}
+    parts = [one_of(3, patches, f"{'a' * 38}{n:02x}") for n in range(3)]
+    assert sorted(patch for part in parts for patch in part) == sorted(patches)
+    assert one_of(1, patches, "b" * 40) == patches
 
 
 def test_a_failing_test_is_proof() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,26 +33,39 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(checkout: Path) -> Run:
-    """Runs stages given as the lines of their functions, with a budget of 60 s each."""
+def write(checkout: Path) -> Callable[..., Path]:
+    """Writes a script of stages that are given as the lines of their functions."""
 
-    def run(
+    def write(
         name: str = "ci",
-        *chosen: str,
+        *,
         budget: int = 60,
         limit: int = 60,
         pace: float = 100,
+        lanes: Mapping[str, str] | None = None,
         **stages: str,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> Path:
         functions = "\n".join(f"stage_{stage}() {{\n{lines}\n}}" for stage, lines in stages.items())
         script = checkout / ".ci" / name
         script.write_text(
             f'set -euo pipefail\n{functions}\nsource .ci/runner.sh\nrun_stages {name} "$@"\n'
         )
-        budgets = "".join(f"{name} {stage} {budget} {limit}\n" for stage in stages)
-        (checkout / ".ci/budgets").write_text(f"# x\npace {pace}\n{budgets}")
+        budgets = [
+            f"{name} {stage} {budget} {limit} {(lanes or {}).get(stage, '')}" for stage in stages
+        ]
+        (checkout / ".ci/budgets").write_text("\n".join(["# x", f"pace {pace}", *budgets, ""]))
+        return script
+
+    return write
+
+
+@pytest.fixture
+def run(checkout: Path, write: Callable[..., Path]) -> Run:
+    """Runs such a script, or chosen stages of it."""
+
+    def run(name: str = "ci", *chosen: str, **how: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", script, *chosen],
+            ["bash", write(name, **how), *chosen],
             cwd=checkout,
             capture_output=True,
             text=True,
@@ -104,6 +121,48 @@ def test_what_was_skipped_is_repeated_at_the_end(run: Run) -> None:
     assert "=== skipped\nskipped: first: no network\nSKIPPED [1] x\n=== time" in done.stdout
 
 
+MEET = "touch here-{0}; until [ -e here-{1} ]; do sleep 0.05; done; echo {0}; sleep 0.2; echo {0}"
+LANES = {"left": "a", "right": "b"}
+
+
+def test_stages_of_two_lanes_run_at_once_and_are_shown_apart(run: Run) -> None:
+    """Each waits for the other; one without a lane waits for both."""
+    done = run(
+        lanes=LANES | {"last": "b"},
+        left=MEET.format("left", "right"),
+        right=MEET.format("right", "left"),
+        last="sleep 0.5; touch ended",
+        alone="test -e ended",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("left", "right"):
+        assert f"=== {name}\n{name}\n{name}\n" in done.stdout
+    assert re.search(r"=== last\n=== alone\n=== skipped\n", done.stdout)
+
+
+def test_a_stage_of_a_lane_that_fails_is_named(run: Run) -> None:
+    done = run(lanes=LANES | {"last": "b"}, left="true", right="echo why; false", last="echo on")
+    assert done.returncode == 1
+    assert "=== right\nwhy\n" in done.stdout
+    assert "=== last\non\n" in done.stdout
+    assert done.stderr == "ci: failed: right\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("lanes", [{}, LANES], ids=["alone", "lanes"])
+def test_a_run_that_is_stopped_leaves_nothing(
+    write: Callable[..., Path], checkout: Path, lanes: Mapping[str, str], number: signal.Signals
+) -> None:
+    stages = dict.fromkeys(("left", "right"), "echo $$ >>working; sleep 60")
+    working = checkout / "working"
+    with subprocess.Popen(["bash", write(lanes=lanes, **stages)], cwd=checkout) as process:
+        while not working.exists() or len(working.read_text().split()) < max(1, len(lanes)):
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(30) == 130
+    assert not [pid for pid in working.read_text().split() if psutil.pid_exists(int(pid))]
+
+
 def test_one_stage_can_be_chosen(run: Run) -> None:
     done = run("ci", "second", first="echo one", second="echo two")
     assert done.returncode == 0
@@ -137,7 +196,7 @@ def test_every_stage_has_a_budget(name: str) -> None:
     """And every budget a stage."""
     functions = re.findall(r"^stage_(\w+)\(\)", (CI / name).read_text(), re.MULTILINE)
     lines = re.findall(
-        rf"^{name.replace('run', 'ci')} (\w+) (\d+) (\d+)$",
+        rf"^{name.replace('run', 'ci')} (\w+) (\d+) (\d+)(?: [ab])?$",
         (CI / "budgets").read_text(),
         re.MULTILINE,
     )
