@@ -13,6 +13,9 @@ MEASURED_BY = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.versio
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
+# Packages are installed uncompiled: where nothing is kept, each of the thousand processes of the tests compiles them all.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted mutants nightly bench-directory bench-start bench-attack bench-loads bench-bodies bench-search bench-metrics lambda-package lock clean \
 	synth compliance infra-test deploy-offline checkov k8s-check image-check pin
 .DEFAULT_GOAL := help

@@ -144,6 +144,7 @@ def test_a_second_start_in_the_same_folder_is_refused_while_the_first_runs(
     assert f"in use by process {first.command.process.pid}" in other.fail()
 
 
+@pytest.mark.slow
 def test_neither_ctrl_c_nor_a_kill_leaves_anything_and_a_second_start_keeps_the_data(
     tmp_path: Path,
 ) -> None:

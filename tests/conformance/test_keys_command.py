@@ -88,13 +88,15 @@ def ready(client: Client) -> int:
     return client.request("GET", "/health/ready").status
 
 
+@pytest.mark.slow
 def test_a_first_start_with_a_wrong_key_is_mended_by_one_command(
     target: Client, place: Place
 ) -> None:
     """Without a restart, and without anybody touching the table."""
     assert ready(target) == 503
-    assert place.check()["status"] == "fail"
-    assert "user-api keys discard-unreadable" in place.check()["remedy"]
+    found = place.check()
+    assert found["status"] == "fail"
+    assert "user-api keys discard-unreadable" in found["remedy"]
     ((wrong, opens),) = place.listed().items()
     assert not opens
 

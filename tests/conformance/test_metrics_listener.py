@@ -63,6 +63,7 @@ def in_flight(server: ServerProcess) -> int:
     return int(float(found[1])) if found else 0
 
 
+@pytest.mark.slow
 def test_they_answer_on_while_it_drains(environment: dict[str, str]) -> None:
     """What happens in the last seconds of a pod is seen too; then the process ends."""
     with ServerProcess.start({**environment, "DRAIN_SECONDS": "20"}) as server:

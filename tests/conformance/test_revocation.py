@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg2
 import pytest
@@ -56,6 +56,13 @@ def suspend(client: Client, people: People, session: LoggedIn, url: str) -> None
     connection.close()
 
 
+@pytest.fixture(scope="module")
+def elsewhere(environment: dict[str, str]) -> Iterator[ServerProcess]:
+    """Another process, which has seen nothing of what happens in the first."""
+    with ServerProcess.start(environment) as process:
+        yield process
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -72,26 +79,28 @@ def test_no_token_works_afterwards(
     people: People,
     client: Client,
     superuser_url: str,
-    environment: dict[str, str],
+    elsewhere: ServerProcess,
     end: Callable[[Client, People, LoggedIn, str], None],
 ) -> None:
-    """Neither token of the session works on any route, here or on a restarted server."""
+    """Neither token works on any route, here or in another process that has let it in before."""
     session = people.logged_in()
+    targets = (client, elsewhere.client())
+    for target in targets:
+        assert target.request("GET", "/v1/users/me", token=session.access).status == 200
     end(client, people, session, superuser_url)
-    with ServerProcess.start(environment) as restarted:
-        for target in (client, restarted.client()):
-            for method, path in [
-                ("GET", "/v1/users/me"),
-                ("PATCH", "/v1/users/me"),
-                ("DELETE", "/v1/users/me"),
-                ("GET", "/v1/users/me/sessions"),
-                ("POST", "/v1/auth/logout-all"),
-            ]:
-                body = {"display_name": "X"} if method == "PATCH" else ...
-                answer = target.request(method, path, token=session.access, json=body)
-                assert (answer.status, answer.problem) == (401, "unauthenticated"), path
-            body = {"refresh_token": session.refresh}
-            assert target.request("POST", "/v1/auth/refresh", json=body).status == 401
+    for target in targets:
+        for method, path in [
+            ("GET", "/v1/users/me"),
+            ("PATCH", "/v1/users/me"),
+            ("DELETE", "/v1/users/me"),
+            ("GET", "/v1/users/me/sessions"),
+            ("POST", "/v1/auth/logout-all"),
+        ]:
+            body = {"display_name": "X"} if method == "PATCH" else ...
+            answer = target.request(method, path, token=session.access, json=body)
+            assert (answer.status, answer.problem) == (401, "unauthenticated"), path
+        body = {"refresh_token": session.refresh}
+        assert target.request("POST", "/v1/auth/refresh", json=body).status == 401
 
 
 def test_a_withdrawn_permission_counts_at_once(

@@ -154,6 +154,7 @@ def test_few_who_were_made_between_two_times_are_looked_through(
         assert [user.id for user in page] == expected(everybody, query)
 
 
+@pytest.mark.usefixtures("everybody")
 def test_few_who_have_what_is_searched_for_are_found(storage: PostgresStorage) -> None:
     """By pieces that are rare, beside others that everybody has."""
     email = "rare.quxly@example.com"
@@ -166,6 +167,7 @@ def test_few_who_have_what_is_searched_for_are_found(storage: PostgresStorage) -
             assert [each.id for each in page] == [user.id]
 
 
+@pytest.mark.usefixtures("everybody")
 def test_the_same_search_gets_the_same_answer(storage: PostgresStorage) -> None:
     """The sample is always the same, and no clock decides."""
     for wanted, rows, too_broad in (("ann", FEW, True), ("ann", 1000, False)):

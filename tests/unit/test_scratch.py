@@ -28,6 +28,13 @@ def test_a_process_ends_with_its_own_status(bench: Bench, tmp_path: Path) -> Non
     assert log.read_text() == "1\n"
 
 
+def test_a_worktree_has_no_bytecode_yet(bench: Bench) -> None:
+    """Python tells sources apart by second and length, and what is planted may keep both."""
+    with bench.worktree("tree") as tree:
+        assert (tree / "core/__init__.py").exists()
+        assert list(tree.rglob("*.pyc")) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux' own")
 def test_a_loop_that_fills_memory_ends(bench: Bench, tmp_path: Path) -> None:
     """Before it takes the machine along."""
