@@ -5,6 +5,8 @@ URL ?= http://127.0.0.1:3000
 SUITES ?= tests/unit tests/contract tests/conformance tests/migrations tests/infra
 # One more than cores, as tests wait for a fifth of their time.
 WORKERS ?= 3
+# The tests of a file share what it sets up.
+AT_ONCE := -n $(WORKERS) --dist loadfile
 COVERING := tests/unit tests/contract tests/conformance tests/migrations
 EVERYWHERE := not (browser or plans or slow or timing or tls)
 MEASURED := not (browser or kill or plans or timing)
@@ -30,11 +32,11 @@ demo: .venv/.run ## Play sign-up to logout over HTTP against a running service (
 	@exec $(BIN)/python scripts/demo.py $(URL)
 
 test: .venv/.dev ## Unit, contract, conformance, migration and infrastructure tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "$(EVERYWHERE)" $(SUITES) $(ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) -m "$(EVERYWHERE)" $(SUITES) $(ARGS)
 
 coverage: .venv/.dev ## The tests that cover core and handler, slow ones too, measured: pages in build/coverage/html
 	@rm -rf build/coverage && mkdir -p build/coverage
-	COVERAGE_CORE=$(MEASURED_BY) $(BIN)/coverage run -m pytest -n $(WORKERS) -m "$(MEASURED)" $(COVERING) $(ARGS)
+	COVERAGE_CORE=$(MEASURED_BY) $(BIN)/coverage run -m pytest $(AT_ONCE) -m "$(MEASURED)" $(COVERING) $(ARGS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage html -q -d build/coverage/html --fail-under=0
 	$(BIN)/coverage report
@@ -55,7 +57,7 @@ diagrams: .venv/.dev ## Draw docs/diagrams/infrastructure-*.svg from the templat
 	@$(BIN)/python -m cdk.diagram
 
 infra-test: .venv/.dev ## The templates' properties, snapshots and rules, and the Lambda artifact
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/infra $(ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) tests/infra $(ARGS)
 
 deploy-offline: .venv/.dev node_modules/.installed ## Deploy, compare and destroy development and production on moto
 	@$(BIN)/python -m tests.infra.deploy
@@ -69,7 +71,7 @@ checkov: .venv/.dev build/checkov/.installed ## Checkov over the templates (its 
 	@scripts/checkov.sh templates
 
 k8s-check: .venv/.dev build/checkov/.installed ## The manifests: rendered, schemas, policies, runbooks, Checkov
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests/k8s $(ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) tests/k8s $(ARGS)
 	@scripts/checkov.sh manifests
 
 image-check: .venv/.dev build/checkov/.installed ## The Dockerfile; and the image, built and run, as root with buildah and bubblewrap

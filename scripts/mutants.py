@@ -197,7 +197,15 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
     settings = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text("utf-8"))
     seed = arguments.seed or bench.commit[:8]
     folder = ROOT / "build" / "mutants" / bench.commit
-    chosen = ("-n", arguments.workers, "-m", arguments.markers, *arguments.tests.split())
+    chosen = (
+        "-n",
+        arguments.workers,
+        "--dist",
+        "loadfile",
+        "-m",
+        arguments.markers,
+        *arguments.tests.split(),
+    )
     with ExitStack() as trees:
         places = [trees.enter_context(bench.worktree(f"{n}")) for n in range(arguments.jobs)]
         if not (folder / LINES).exists():
