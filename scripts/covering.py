@@ -2,7 +2,8 @@
 
     coverage run -m pytest -p scripts.covering ...    with COVERED_BY, a folder for the durations
 
-The context of each line is the test that ran it, in its own process and in servers that it started.
+The context of each line is the test that ran it, in its own process and in those that it started;
+what the tests of a file share has the file's name.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import coverage
 import pytest
+from coverage.config import CoverageConfig
 
 from scripts.mutations import Mutation, definitions
 
@@ -24,19 +27,52 @@ from scripts.mutations import Mutation, definitions
 BUDGET = 120.0
 
 
+# What a fixture of all tests runs, in the process of the tests and in one that it starts.
+SHARED, SHARED_SERVER = "shared", "shared server"
+_OF_PROCESSES = "COVERAGE_PROCESS_CONFIG"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Without coverage there is no context, and the times alone are noted."""
-    os.environ["COVERED_BY_TEST"] = item.nodeid
     began = time.monotonic()
-    if measured := coverage.Coverage.current():
-        measured.switch_context(item.nodeid)
     try:
-        return (yield)
+        with _context(item.nodeid, of_processes=item.nodeid):
+            return (yield)
     finally:
-        if measured:
-            measured.switch_context("")
         _note(item.nodeid, round(time.monotonic() - began, 3))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """What tests share is not of the one that happened to ask first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    file = request.node.nodeid
+    with _context(file or SHARED, of_processes=file or SHARED_SERVER):
+        return (yield)
+
+
+@contextmanager
+def _context(name: str, *, of_processes: str) -> Iterator[None]:
+    """Of the lines that run meanwhile, here and in processes that are started, to their end."""
+    before = os.environ.get(_OF_PROCESSES)
+    measured = coverage.Coverage.current()
+    if before is None or measured is None:
+        yield
+        return
+    # coverage hands its settings on as they are, and reads no file again in another process.
+    settings = CoverageConfig.deserialize(before)
+    settings.context = of_processes
+    os.environ[_OF_PROCESSES] = settings.serialize()
+    outer = measured.switch_context(name)
+    try:
+        yield
+    finally:
+        measured.switch_context(outer or "")
+        os.environ[_OF_PROCESSES] = before
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -97,7 +133,16 @@ class Covering:
             self._lines[path] = self._data.contexts_by_lineno(measured) if measured else {}
         known = self._lines[path]
         contexts = {context for line in lines for context in known.get(line, ())}
-        return {test for context in contexts for test in context.split("|") if "::" in test}
+        names = {name for context in contexts for name in context.split("|") if name}
+        return {test for name in names for test in self._of_context(name)}
+
+    def _of_context(self, name: str) -> Iterable[str]:
+        """The tests that may run what it ran."""
+        if name == SHARED:
+            return self._seconds
+        if name == SHARED_SERVER:
+            return [test for test in self._seconds if "asgi" in test.partition("[")[2]]
+        return [name] if "::" in name else [t for t in self._seconds if t.split("::")[0] == name]
 
     def _of_names(self, names: Iterable[str], found: set[str], *, seen: set[str]) -> None:
         """Adds who runs a line that uses one of the names, or a name that such a line defines."""

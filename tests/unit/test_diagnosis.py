@@ -174,8 +174,10 @@ def test_the_key_that_signs_is_named_with_its_age_and_end() -> None:
 
 
 def test_an_end_without_a_successor_is_a_warning() -> None:
-    """A week before nobody can log in any more."""
-    ending = key("a", retired_at=START + timedelta(days=6))
+    """Less than a week before nobody can log in any more."""
+    week = START + timedelta(days=7)
+    assert judged(key("a", retired_at=week))[0] == "ok"
+    ending = key("a", retired_at=week - timedelta(microseconds=1))
     assert judged(ending)[0] == "warn"
     coming = key("b", active_from=START + timedelta(days=1))
     assert judged(ending, coming)[0] == "ok"
@@ -203,6 +205,7 @@ def test_one_key_of_another_secret_is_named() -> None:
         (0.03, 19456, 1, "warn"),
         (0.03, 7168, 4, "warn"),
         (0.51, 19456, 2, "warn"),
+        (0.15, 19456, 2, "ok"),
         (0.16, 19456, 2, "warn"),
     ],
 )
@@ -213,6 +216,20 @@ def test_the_price_of_a_password(seconds: float, memory: int, passes: int, statu
         "postgresql://nobody@127.0.0.1/none", argon2_memory_kib=memory, argon2_iterations=passes
     )
     assert operation.judge_hash(seconds, settings).status == status
+
+
+def test_a_hash_may_take_half_a_second_where_refusals_take_two_of_it() -> None:
+    settings = settings_for("postgresql://nobody@127.0.0.1/none", login_refusal_time=2.0)
+    assert operation.judge_hash(0.5, settings).status == "ok"
+    assert operation.judge_hash(0.51, settings).status == "warn"
+
+
+def test_what_expired_an_hour_ago_waits_for_no_worker() -> None:
+    hour = START - timedelta(hours=1)
+    assert operation.housekeeping(hour, now=START).status == "ok"
+    late = operation.housekeeping(hour - timedelta(microseconds=1), now=START)
+    assert late.status == "warn"
+    assert "1.0 hours ago" in late.detail
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any, cast
 import coverage
 import pytest
 
-from scripts.covering import BUDGET, Covering
+from scripts.covering import BUDGET, SHARED, SHARED_SERVER, Covering
 from scripts.mutant_trial import Result, Trial
 from scripts.mutants import (
     DURATIONS,
@@ -87,7 +87,7 @@ def test_mutants_that_read_the_same_are_told_apart() -> None:
 
 
 ONE, TWO, BROKEN = (f"tests/unit/test_a.py::test_{name}" for name in ("one", "two", "broken"))
-IT = "tests/conformance/test_b.py::test_it"
+IT, OTHER = (f"tests/conformance/test_b.py::test_{name}[asgi]" for name in ("it", "other"))
 
 
 @pytest.fixture
@@ -100,6 +100,9 @@ def covering(tmp_path: Path) -> Covering:
         TWO: [2],
         BROKEN: [2, 3],
         f"{IT}|": [3],
+        "tests/conformance/test_b.py": [7],
+        SHARED: [8],
+        f"{SHARED_SERVER}|": [9],
     }.items():
         data.set_context(context)
         data.add_lines({"/somewhere/core/x.py": lines})
@@ -109,6 +112,8 @@ def covering(tmp_path: Path) -> Covering:
         [ONE, 0.2],
         [TWO, 0.1],
         [BROKEN, None],
+        [IT, 0.3],
+        [OTHER, 0.4],
     ]
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
     source = "import y\nLIMIT = BASE\nif LIMIT == 2: f(LIMIT)\n\nBASE = 'a'\n"
@@ -138,29 +143,41 @@ def mutation(line: int, *names: str) -> Mutation:
         (mutation(5, "LIMIT"), [TWO, ONE, IT]),
         (mutation(5, "BASE"), [TWO, ONE, IT]),
         (mutation(5), []),
+        (mutation(7), [IT, OTHER]),
+        (mutation(8), [TWO, ONE, IT, OTHER]),
+        (mutation(9), [IT, OTHER]),
     ],
 )
 def test_who_runs_the_lines(covering: Covering, change: Mutation, tests: Sequence[str]) -> None:
-    """Or uses the name; the quickest first, those of one file together. No test that is broken."""
+    """Or uses the name, or shares what ran them; the quickest first, those of one file together. No
+    test that is broken."""
     assert covering.tests(change) == list(tests)
 
 
-def test_one_run_of_the_tests_records_their_lines(tmp_path: Path) -> None:
-    """With coverage and pytest as they are, on the commit that is tried."""
-    (wanted,) = (
-        it
-        for it in mutations(
-            "core/domain/addresses.py", sources_of(ROOT)["core/domain/addresses.py"]
-        )
-        if it.change == "254 -> (255)"
+def changing(path: str, line: str) -> Mutation:
+    """The first mutation of a line that begins so."""
+    return next(
+        it for it in mutations(path, sources_of(ROOT)[path]) if it.text.strip().startswith(line)
     )
+
+
+def test_one_run_of_the_tests_records_their_lines(tmp_path: Path) -> None:
+    """With coverage and pytest as they are, on the commit that is tried. A server is shared by all
+    tests of its target."""
+    limit = changing("core/domain/addresses.py", "if ascii_domain and len(local)")
+    server = changing("handler/asgi.py", "if self._closes_at is not None and")
     folder = tmp_path / "kept" / "commit"
+    files = ["tests/unit/test_domain.py", "tests/conformance/test_metrics_listener.py"]
     with Bench(tmp_path) as bench, bench.worktree("tree") as tree:
-        record_lines(bench, tree, folder, ["tests/unit/test_domain.py", "-k", "254"])
+        record_lines(bench, tree, folder, [*files, "-k", "254 or has_no_metrics"])
         kept = Covering(folder / LINES, folder / DURATIONS, sources_of(tree))
-    assert kept.tests(wanted) == [
+    assert kept.tests(limit) == [
         "tests/unit/test_domain.py::test_an_address_has_at_most_254_characters"
     ]
+    asked = "tests/conformance/test_metrics_listener.py::test_the_api_has_no_metrics"
+    assert set(kept.tests(server)) == {
+        f"{asked}[asgi-{method}]" for method in ("GET", "HEAD", "POST")
+    }
 
 
 def test_the_tests_of_a_mutant_take_no_longer_than_its_budget(tmp_path: Path) -> None:
