@@ -86,15 +86,16 @@ class Trial:
         if not mutation.path.endswith(".py"):
             return True
         module = ".".join(Path(mutation.path).with_suffix("").parts).removesuffix(".__init__")
+        tests = f"tests.{WHOLE[folder]}" if (folder := _folder(mutation)) in WHOLE else "tests"
         log = tree.parent / f"{tree.name}.import"
         try:
-            importing = ["-c", f"import {module}, tests.conftest"]
+            importing = ["-c", f"import {module}, {tests}.conftest"]
             return self._bench.execute(tree, importing, seconds=60, log=log) == 0
         except Late:
             return False
 
     def _choices(self, tree: Path, mutation: Mutation) -> Iterator[Sequence[str]]:
-        folder = mutation.path.split("/")[0]
+        folder = _folder(mutation)
         if folder in WHOLE:
             snapshots = SNAPSHOTS.format(WHOLE[folder])
             # Last, as they say that something is other than it was, and the others what is wrong.
@@ -107,6 +108,10 @@ class Trial:
             for tests in (asked, [test for test in others if test not in asked]):
                 if tests:
                     yield tests
+
+
+def _folder(mutation: Mutation) -> str:
+    return mutation.path.split("/")[0]
 
 
 def arguments_of(tree: Path, tests: Sequence[str]) -> str:

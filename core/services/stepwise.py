@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from core.errors import Overloaded
@@ -97,7 +96,6 @@ class stepwise(Generic[S, P, R]):  # noqa: N801  used as a decorator, like `prop
 
     def __init__(self, method: Callable[Concatenate[S, P], Steps[R]]) -> None:
         self._method = method
-        update_wrapper(self, method)  # type: ignore[arg-type]
 
     def __get__(self, service: S, owner: type[S]) -> StepwiseCall[P, R]:
         def begin(*args: P.args, **kwargs: P.kwargs) -> Steps[R]:

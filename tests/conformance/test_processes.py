@@ -240,6 +240,10 @@ class TestWorker:
             command.wait_until(lambda: status(url, "/health/live") == 200, what="health")
             until_ready(lambda: status(url, "/health/ready"))
             assert status(url, "/nothing") == 404
+            (process, *_) = command.family()
+            before = process.cpu_times().user
+            time.sleep(1)
+            assert process.cpu_times().user - before < 0.3, "it waits by looking"
             metrics = httpx.get(f"{url}/metrics", timeout=30, trust_env=False)
             assert "db_queries_total" in metrics.text
             assert command.end(signal.SIGINT) == 0

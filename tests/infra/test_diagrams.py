@@ -113,6 +113,8 @@ def test_a_drawing_is_readable_anywhere(name: str, assemblies: Assemblies) -> No
 
 def test_a_long_word_is_broken_rather_than_cut() -> None:
     """A name that fits no line is still told whole."""
+    full = max(map(len, wrapped("b" * 100, 200)))
+    assert wrapped("b" * full, 200) == ["b" * full]
     lines = wrapped("a " + "b" * 100, 200)
     assert "".join(lines).replace(" ", "") == "a" + "b" * 100
     assert max(map(len, lines)) <= 29

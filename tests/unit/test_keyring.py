@@ -11,6 +11,7 @@ import pytest
 
 from core.adapters.crypto.signing_keys import new_signing_key
 from core.errors import Unavailable
+from core.ports.security import KeysUnread
 from core.ports.storage import SigningKey
 from tests.support.tokens import SEALER, Issuer, KeyRows, header_of
 
@@ -227,10 +228,13 @@ def test_nobody_waits_for_a_refresh_that_another_thread_does(service: Issuer) ->
     rows.asked.clear()
     service.clock.advance(seconds=60)
     reader = threading.Thread(target=lambda: slow.tokens.verify(token))
+    with pytest.raises(KeysUnread):
+        slow.tokens.verify(token, may_read=False)
     reader.start()
     assert rows.asked.wait(30)
     for _ in range(20):
         assert slow.accepts(token)
+    assert slow.tokens.verify(token, may_read=False) == slow.tokens.verify(token)
     assert slow.accepts(slow.issue())
     assert reader.is_alive()
     rows.answer.set()

@@ -234,8 +234,10 @@ class Pytest:
 
     def __init__(self, *outcomes: Outcome, imports: bool = True) -> None:
         self.outcomes, self.imports, self.asked = list(outcomes), imports, list[list[str]]()
+        self.imported = ""
 
-    def execute(self, *_: object, **__: object) -> int:
+    def execute(self, _tree: Path, arguments: Sequence[str], **_: object) -> int:
+        self.imported = arguments[-1]
         return 0 if self.imports else 1
 
     def run(self, tree: Path, arguments: Sequence[str], *, seconds: float) -> Outcome:
@@ -252,6 +254,21 @@ def tried(bench: Pytest, covering: Covering, folder: Path, path: str = "core/x.p
     found = trial.of(replace(mutation(3), path=path, end=1))
     assert (tree / path).read_text() == "a"
     return found
+
+
+@pytest.mark.parametrize(
+    ("path", "imported"),
+    [
+        ("core/x.py", "import core.x, tests.conftest"),
+        ("cdk/__init__.py", "import cdk, tests.infra.conftest"),
+    ],
+)
+def test_what_its_tests_cannot_start_without_is_imported(
+    covering: Covering, tmp_path: Path, path: str, imported: str
+) -> None:
+    bench = Pytest(imports=False)
+    tried(bench, covering, tmp_path, path)
+    assert bench.imported == imported
 
 
 def test_a_module_that_cannot_be_imported_needs_no_test(covering: Covering, tmp_path: Path) -> None:

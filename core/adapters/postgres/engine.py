@@ -13,11 +13,13 @@ from sqlalchemy import URL, Engine, QueuePool, event
 from sqlalchemy.engine import ExceptionContext, make_url
 
 from core.adapters.postgres.deadlines import bounded
-from core.adapters.postgres.failures import READ_ONLY_TRANSACTION
 from core.adapters.postgres.fresh_logins import RECYCLE_SECONDS, keep_fresh
 from core.config import Settings
 from core.errors import ConfigurationError
 from core.ports.logins import LoginSource
+
+# https://www.postgresql.org/docs/15/errcodes-appendix.html
+_READ_ONLY_TRANSACTION = "25006"
 
 # The server ends a statement first, by the role's statement_timeout, and says so; the margin is
 # for a server that is silent.
@@ -99,5 +101,5 @@ def _autocommit(dbapi_connection: Any, _record: Any) -> None:
 
 def _leave_standby(error: ExceptionContext) -> None:
     """A primary that became a standby keeps its connections: drop them, to find the new primary."""
-    if getattr(error.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
+    if getattr(error.original_exception, "pgcode", None) == _READ_ONLY_TRANSACTION:
         error.is_disconnect = True

@@ -14,7 +14,6 @@ from core.errors import InvalidInput, StorageUnavailable
 logger = logging.getLogger(__name__)
 
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
-READ_ONLY_TRANSACTION = "25006"
 _UNSTORABLE_TEXT = frozenset({"22021", "22P05"})
 
 
@@ -54,8 +53,7 @@ def translated() -> Iterator[None]:
 
 def _of_driver(error: exc.DBAPIError) -> Exception:
     code = getattr(error.orig, "pgcode", None)
-    lost = error.connection_invalidated or code == READ_ONLY_TRANSACTION
-    if lost or isinstance(error, exc.OperationalError):
+    if error.connection_invalidated or isinstance(error, exc.OperationalError):
         return _unavailable(f"{type(error.orig).__name__} {code or ''}".rstrip())
     if code in _UNSTORABLE_TEXT:
         return _unstorable()
