@@ -25,8 +25,6 @@ from scripts.mutations import Mutation, definitions
 
 # As many seconds of tests are tried for one mutation.
 BUDGET = 120.0
-
-
 # What a fixture of all tests runs, in the process of the tests and in one that it starts.
 SHARED, SHARED_SERVER = "shared", "shared server"
 _OF_PROCESSES = "COVERAGE_PROCESS_CONFIG"
@@ -116,11 +114,16 @@ class Covering:
                     self._seconds[test] = seconds
 
     def tests(self, mutation: Mutation) -> list[str]:
-        """Node ids of those that run its lines, those of one file together, within BUDGET."""
+        """Node ids of those that run its lines, those of one file together, within BUDGET: first
+        those that are known to, then those that share what does."""
         first, last = mutation.lines
         found = self._of_lines(mutation.path, range(first, last + 1))
         self._of_names(mutation.names, found, seen=set())
-        return self._within_budget(found)
+        known = {test for name in found for test in self._of_context(name)}
+        chosen = self._within_budget(known)
+        left = BUDGET - self._taken(chosen)
+        shared = {test for name in found for test in self._sharing(name)}
+        return chosen + self._within_budget(shared - known, left)
 
     def tests_of(self, files: Iterable[str]) -> list[str]:
         """Node ids of files of tests, within BUDGET."""
@@ -128,21 +131,25 @@ class Covering:
         return self._within_budget(t for t in self._seconds if t.split("::")[0] in chosen)
 
     def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
+        """The contexts of lines."""
         if path not in self._lines:
             measured = self._files.get(path)
             self._lines[path] = self._data.contexts_by_lineno(measured) if measured else {}
         known = self._lines[path]
         contexts = {context for line in lines for context in known.get(line, ())}
-        names = {name for context in contexts for name in context.split("|") if name}
-        return {test for name in names for test in self._of_context(name)}
+        return {name for context in contexts for name in context.split("|") if name}
 
     def _of_context(self, name: str) -> Iterable[str]:
-        """The tests that may run what it ran."""
+        """A test, or all of a file, that ran what it ran."""
+        return [name] if "::" in name else [t for t in self._seconds if t.split("::")[0] == name]
+
+    def _sharing(self, name: str) -> Iterable[str]:
+        """The tests that may."""
         if name == SHARED:
             return self._seconds
         if name == SHARED_SERVER:
-            return [test for test in self._seconds if "asgi" in test.partition("[")[2]]
-        return [name] if "::" in name else [t for t in self._seconds if t.split("::")[0] == name]
+            return [t for t in self._seconds if "/conformance/" in t and "[lambda" not in t]
+        return []
 
     def _of_names(self, names: Iterable[str], found: set[str], *, seen: set[str]) -> None:
         """Adds who runs a line that uses one of the names, or a name that such a line defines."""
@@ -169,19 +176,20 @@ class Covering:
             for name in names
         }
 
-    def _within_budget(self, tests: Iterable[str]) -> list[str]:
+    def _within_budget(self, tests: Iterable[str], budget: float = BUDGET) -> list[str]:
         """The quickest of each file in turn, as a test of another file sees with other eyes."""
         of_files: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(
-            set(tests) - self.failed, key=lambda test: (self._seconds.get(test, 1.0), test)
-        ):
+        for test in sorted(set(tests) - self.failed, key=lambda test: (self._taken([test]), test)):
             of_files[test.split("::")[0]].append(test)
         chosen: dict[str, list[str]] = defaultdict(list)
         spent, turn = 0.0, 0
-        while spent < BUDGET and any(turn < len(of_file) for of_file in of_files.values()):
+        while spent < budget and any(turn < len(of_file) for of_file in of_files.values()):
             for name, of_file in of_files.items():
-                if turn < len(of_file) and spent < BUDGET:
+                if turn < len(of_file) and spent < budget:
                     chosen[name].append(of_file[turn])
-                    spent += self._seconds.get(of_file[turn], 1.0)
+                    spent += self._taken([of_file[turn]])
             turn += 1
         return [test for of_file in chosen.values() for test in of_file]
+
+    def _taken(self, tests: Iterable[str]) -> float:
+        return sum(self._seconds.get(test, 1.0) for test in tests)

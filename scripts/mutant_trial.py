@@ -103,7 +103,7 @@ class Trial:
             yield (snapshots,)
         else:
             asked = self._covering.tests(mutation)
-            # What only a process of its own runs has no test that is known to run it.
+            # What only a process that is not measured runs has no test that is known to run it.
             others = self._covering.tests_of(_mentioning(tree, mutation))
             for tests in (asked, [test for test in others if test not in asked]):
                 if tests:

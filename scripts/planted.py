@@ -8,10 +8,10 @@ Each `tests/planted/NAME.patch` plants one defect. Its first line names the test
     # fails: tests/conformance/test_login.py::test_answers[lambda-unknown]
     # fails: tests/conformance/test_login.py -k "unknown and not slow"
 
-First every patch has to apply, and the named tests run without any and have to pass. Then every
-patch (with --one-of N every Nth, from a place that follows from the commit) is applied to a scratch
-git worktree of HEAD (uncommitted work is not seen) and its test has to *fail*: an error of a
-fixture, an import error, a time-out or no test at all is not a proof. Exit status 0 when every
+First every patch has to apply, and its tests have to be there. Then every patch is tried, or with
+--one-of N every Nth, from a place that follows from the commit: its tests have to pass without it
+and to *fail* with it, in a scratch git worktree of HEAD (uncommitted work is not seen). An error of
+a fixture, an import error, a time-out or no test at all is not a proof. Exit status 0 when every
 patch was noticed, 1 otherwise.
 """
 
@@ -21,7 +21,7 @@ import argparse
 import functools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -34,27 +34,47 @@ Patches = Mapping[Path, tuple[str, ...]]
 
 
 def one_of(number: int, patches: Patches, commit: str) -> Patches:
-    """Every patch has its turn within some commits, as commits end in any digits."""
-    return dict(list(patches.items())[int(commit, 16) % number :: number])
+    """Every Nth, from a place that follows from the commit. Raises TrialError if there is none."""
+    chosen = dict(list(patches.items())[int(commit, 16) % number :: number])
+    if not chosen:
+        raise TrialError(f"there are fewer patches than {number}")
+    return chosen
 
 
-def apply_all(bench: Bench, patches: Patches) -> None:
-    """Raises TrialError with the first one that no longer applies."""
+def check_all(bench: Bench, patches: Patches, seconds: float) -> None:
+    """Raises TrialError with each patch that no longer applies, and when a test is not there."""
+    nodes, expressions = selected(patches.values())
     with bench.worktree("applied") as tree:
+        stale = []
         for patch in patches:
             try:
-                git(tree, "apply", "--check", str(patch))
+                git(tree, "apply", "--check", "--whitespace=nowarn", str(patch))
             except TrialError as error:
-                raise TrialError(f"{patch.name} no longer applies: {error}") from None
+                stale.append(f"{patch.name} no longer applies: {error}")
+        if stale:
+            raise TrialError("\n".join(stale))
+        for run in [*([nodes] if nodes else []), *expressions]:
+            log = tree.parent / "collected.log"
+            arguments = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *run]
+            if bench.execute(tree, arguments, seconds=seconds, log=log):
+                show_end(log)
+                raise TrialError(f"there is no such test: {' '.join(run)[:500]}")
 
 
-def passes_unpatched(bench: Bench, selections: Sequence[tuple[str, ...]], seconds: float) -> bool:
-    """Whether all named tests pass on HEAD: nodes in one run, each -k expression in its own."""
-    nodes = sorted({chosen[0] for chosen in selections if len(chosen) == 1})
-    runs = [tuple(nodes)] if nodes else []
-    runs += sorted({chosen for chosen in selections if len(chosen) > 1})
+def selected(
+    selections: Iterable[tuple[str, ...]],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Nodes, for one run, and each -k expression, for its own."""
+    chosen = set(selections)
+    nodes = tuple(sorted(each[0] for each in chosen if len(each) == 1))
+    return nodes, sorted(each for each in chosen if len(each) > 1)
+
+
+def passes_unpatched(bench: Bench, patches: Patches, seconds: float) -> bool:
+    """Whether all named tests pass on HEAD."""
+    nodes, expressions = selected(patches.values())
     with bench.worktree("unpatched") as tree:
-        for run in runs:
+        for run in [*([nodes] if nodes else []), *expressions]:
             outcome = bench.run(tree, run, seconds=seconds * len(run))
             if outcome.status or not outcome.passed:
                 show_end(tree.parent / f"{tree.name}.log")
@@ -128,10 +148,10 @@ def main() -> int:
 
     def work(bench: Bench) -> int:
         patches = chosen_patches(arguments.names)
-        apply_all(bench, patches)
+        check_all(bench, patches, arguments.seconds)
         patches = one_of(arguments.one_of, patches, bench.commit)
         print(f"planted: {len(patches)} patches on HEAD; uncommitted work is not seen", flush=True)
-        if not passes_unpatched(bench, list(patches.values()), arguments.seconds):
+        if not passes_unpatched(bench, patches, arguments.seconds):
             return 1
         failed = try_all(bench, patches, arguments.jobs, arguments.seconds)
         print(f"planted: {len(patches) - failed} passed, {failed} failed")

@@ -27,14 +27,9 @@ from tests.support.staff import Staff
 
 __all__ = ["logs_are_reviewed"]
 
-# A shell's command in the background ignores Ctrl-C, and under nohup the end of the terminal: so
-# would what a test starts.
-for _number, _default in (
-    (signal.SIGINT, signal.default_int_handler),
-    (signal.SIGHUP, signal.SIG_DFL),
-):
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, _default)
+# Who starts a shell's command in the background has it ignore Ctrl-C, and what a test starts too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Nothing here has to survive a power cut.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

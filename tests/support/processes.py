@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,20 @@ def run_command(
     )
 
 
+@contextmanager
+def _heard_hangups() -> Iterator[None]:
+    """What is started meanwhile does not ignore them, though this process may run under nohup."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @dataclass
 class Command:
     """A running command in a process group of its own, as a shell starts it."""
@@ -65,7 +80,7 @@ class Command:
         log = cwd / f"{arguments[0]}-{time.monotonic_ns()}.log"
         if arguments[0] in _SERVICES:
             review(log)
-        with log.open("wb") as output:
+        with log.open("wb") as output, _heard_hangups():
             process = subprocess.Popen(
                 command,
                 env=clean_environment(settings),

@@ -87,7 +87,9 @@ def test_mutants_that_read_the_same_are_told_apart() -> None:
 
 
 ONE, TWO, BROKEN = (f"tests/unit/test_a.py::test_{name}" for name in ("one", "two", "broken"))
-IT, OTHER = (f"tests/conformance/test_b.py::test_{name}[asgi]" for name in ("it", "other"))
+IT, OTHER, ELSEWHERE = (
+    f"tests/conformance/test_b.py::test_{name}" for name in ("it", "other[asgi]", "it[lambda]")
+)
 
 
 @pytest.fixture
@@ -101,8 +103,9 @@ def covering(tmp_path: Path) -> Covering:
         BROKEN: [2, 3],
         f"{IT}|": [3],
         "tests/conformance/test_b.py": [7],
-        SHARED: [8],
-        f"{SHARED_SERVER}|": [9],
+        SHARED: [8, 10],
+        f"{SHARED_SERVER}|": [9, 10],
+        "tests/unit/test_z.py::test_z": [10],
     }.items():
         data.set_context(context)
         data.add_lines({"/somewhere/core/x.py": lines})
@@ -114,6 +117,7 @@ def covering(tmp_path: Path) -> Covering:
         [BROKEN, None],
         [IT, 0.3],
         [OTHER, 0.4],
+        [ELSEWHERE, 0.5],
     ]
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
     source = "import y\nLIMIT = BASE\nif LIMIT == 2: f(LIMIT)\n\nBASE = 'a'\n"
@@ -143,9 +147,10 @@ def mutation(line: int, *names: str) -> Mutation:
         (mutation(5, "LIMIT"), [TWO, ONE, IT]),
         (mutation(5, "BASE"), [TWO, ONE, IT]),
         (mutation(5), []),
-        (mutation(7), [IT, OTHER]),
-        (mutation(8), [TWO, ONE, IT, OTHER]),
+        (mutation(7), [IT, OTHER, ELSEWHERE]),
+        (mutation(8), [TWO, ONE, IT, OTHER, ELSEWHERE]),
         (mutation(9), [IT, OTHER]),
+        (mutation(10), ["tests/unit/test_z.py::test_z", TWO, ONE, IT, OTHER, ELSEWHERE]),
     ],
 )
 def test_who_runs_the_lines(covering: Covering, change: Mutation, tests: Sequence[str]) -> None:

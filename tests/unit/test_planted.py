@@ -18,6 +18,8 @@ def test_every_patch_has_its_turn() -> None:
     parts = [one_of(3, patches, f"{'a' * 38}{n:02x}") for n in range(3)]
     assert sorted(patch for part in parts for patch in part) == sorted(patches)
     assert one_of(1, patches, "b" * 40) == patches
+    with pytest.raises(TrialError, match="fewer patches than 100"):
+        one_of(100, patches, f"{99:040x}")
 
 
 def test_a_failing_test_is_proof() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -137,7 +138,8 @@ def test_stages_of_two_lanes_run_at_once_and_are_shown_apart(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for name in ("left", "right"):
         assert f"=== {name}\n{name}\n{name}\n" in done.stdout
-    assert re.search(r"=== last\n=== alone\n=== skipped\n", done.stdout)
+    assert "=== last\n" in done.stdout
+    assert "=== alone\n=== skipped\n" in done.stdout
 
 
 def test_a_stage_of_a_lane_that_fails_is_named(run: Run) -> None:
@@ -153,14 +155,46 @@ def test_a_stage_of_a_lane_that_fails_is_named(run: Run) -> None:
 def test_a_run_that_is_stopped_leaves_nothing(
     write: Callable[..., Path], checkout: Path, lanes: Mapping[str, str], number: signal.Signals
 ) -> None:
-    stages = dict.fromkeys(("left", "right"), "echo $$ >>working; sleep 60")
+    """By Ctrl-C, which lanes hear too, or by a signal to it alone."""
+    stages = dict.fromkeys(("left", "right"), "sleep 60 & echo $$ $! >>working; wait")
     working = checkout / "working"
-    with subprocess.Popen(["bash", write(lanes=lanes, **stages)], cwd=checkout) as process:
-        while not working.exists() or len(working.read_text().split()) < max(1, len(lanes)):
-            time.sleep(0.02)
-        process.send_signal(number)
-        assert process.wait(30) == 130
-    assert not [pid for pid in working.read_text().split() if psutil.pid_exists(int(pid))]
+    wanted = 2 * max(1, len(lanes))
+    with subprocess.Popen(
+        ["bash", write(lanes=lanes, **stages)], cwd=checkout, process_group=0
+    ) as process:
+        try:
+            while not working.exists() or len(working.read_text().split()) < wanted:
+                assert process.poll() is None
+                time.sleep(0.02)
+            if number is signal.SIGINT:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    left = [
+        psutil.Process(int(pid))
+        for pid in working.read_text().split()
+        if psutil.pid_exists(int(pid))
+    ]
+    assert psutil.wait_procs(left, timeout=30)[1] == []
+
+
+def test_a_lane_that_dies_is_no_success(run: Run) -> None:
+    """Killed for want of memory, say, before a stage of it ran."""
+    done = run(
+        lanes=LANES | {"last": "b"}, left="true", right="kill -9 $(ps -o ppid= $PPID)", last="true"
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("ci: failed: right last\n")
+
+
+def test_one_run_does_not_take_the_results_of_another(run: Run, checkout: Path) -> None:
+    again = f"bash {checkout / '.ci' / 'ci'} quick"
+    done = run(bad="false", slow=again, quick="true")
+    assert done.returncode == 1
+    assert done.stderr == "ci: failed: bad\n"
 
 
 def test_one_stage_can_be_chosen(run: Run) -> None:
