@@ -146,7 +146,7 @@ class _Places(ast.NodeVisitor):
         if isinstance(node, ast.If | ast.While):
             negated = ast.UnaryOp(ast.Not(), node.test)
             self._change("condition", node.test, f"({ast.unparse(negated)})")
-        elif isinstance(node, ast.Return) and node.value and not _is_none(node.value):
+        elif isinstance(node, ast.Return) and node.value and not _is_falsy(node.value):
             self._change("return", node, "return None")
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
             self._change("statement", node, "pass")
@@ -240,8 +240,8 @@ def _is_for_readers(test: ast.expr) -> bool:
     return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_falsy(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _is_type(node: ast.AST) -> bool:

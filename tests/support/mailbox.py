@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.bootstrap import Core
 
 _LINK = re.compile(r"https?://\S+")
+# What `/account/` serves; every link leads there.
+_PAGES = ("/account/verify", "/account/reset")
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,12 @@ def _read(path: Path) -> ReceivedMail:
         part = message.get_body(preferencelist=(kind,))
         assert part is not None, f"{path.name} has no {kind} part"
         parts[kind] = part.get_content()
-    return ReceivedMail(
+    mail = ReceivedMail(
         to=str(message["To"]),
         subject=str(message["Subject"]),
         text=parts["plain"],
         html=parts["html"],
     )
+    for link in mail.links:
+        assert urlsplit(link).path in _PAGES, f"{mail.subject!r} links to {link.partition('#')[0]}"
+    return mail

@@ -120,6 +120,12 @@ def test_malformed_values_are_named(name: str, value: str) -> None:
         Settings.from_environ({**SAFE, name: value})
 
 
+@pytest.mark.parametrize(("value", "days"), [("0", 0), (" 0 ", 0), (str(31 * 86400), 31)])
+def test_0_is_for_never_where_there_is_an_end(value: str, days: int) -> None:
+    settings = Settings.from_environ({**SAFE, "PENDING_LIFETIME": value})
+    assert settings.pending_lifetime == timedelta(days=days)
+
+
 def test_every_fault_is_told_in_one_line() -> None:
     with pytest.raises(ConfigurationError) as refused:
         Settings.from_environ({"PORT": "x"})

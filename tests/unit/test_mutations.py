@@ -37,6 +37,7 @@ def changes(source: str, path: str = "core/x.py") -> list[str]:
         ("if a:\n    b = c", "if (not a):;     b = c"),
         ("while a:\n    b = c", "while (not a):;     b = c"),
         ("def f():\n    return a", "def f():;     return None"),
+        ("def f():\n    return False", "def f():;     return (True)"),
         ("def f(a=1): ...", "def f(a=(2)): ..."),
         ("class A:\n    a: int = 1", "class A:;     a: int = (2)"),
         ("match a:\n    case 'b': pass", "match a:;     case ('bx'): pass"),

@@ -16,7 +16,6 @@ from core.domain.trail import AuditEntry, AuditQuery
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LATEST_MILLISECOND = (1 << 48) - 1
 # The id of an event is made a moment before or after its time is read.
 _SLACK = timedelta(seconds=1)
 
@@ -106,4 +105,5 @@ class PostgresAudit:
 def first_id(moment: datetime, slack: timedelta = timedelta()) -> UUID:
     """Below every UUIDv7 of `moment` and `slack` together (RFC 9562 section 5.7)."""
     milliseconds = (moment - _EPOCH + slack) // _MILLISECOND
-    return UUID(int=min(max(milliseconds, 0), _LATEST_MILLISECOND) << 80)
+    # The last moment that Python knows has less than the 48 bits.
+    return UUID(int=max(milliseconds, 0) << 80)
