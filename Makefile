@@ -132,5 +132,6 @@ clean: ## Remove what the other targets made, but not the development data
 .venv/.run: requirements/run.txt pyproject.toml scripts/install.sh
 	@PYTHON="$(PYTHON)" scripts/install.sh run
 
-.venv/.dev: requirements/dev.txt pyproject.toml scripts/install.sh
-	@PYTHON="$(PYTHON)" scripts/install.sh dev
+# The second is of another Python, which .ci/run chooses.
+.venv/.dev build/python313/.dev: requirements/dev.txt pyproject.toml scripts/install.sh
+	@PYTHON="$(PYTHON)" VENV=$(@D) scripts/install.sh dev
