@@ -97,7 +97,7 @@ planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail w
 	$(BIN)/python -m scripts.planted $(ARGS)
 
 mutants: .venv/.dev ## Change the code in 100 places and see whether a test fails (ARGS="--seed N")
-	@$(BIN)/python -m scripts.mutants --workers $(WORKERS) --tests "$(COVERING)" --markers "$(EVERYWHERE)" $(ARGS)
+	@$(BIN)/python -m scripts.mutants --workers $(WORKERS) --tests "$(COVERING)" --markers "$(MEASURED)" $(ARGS)
 
 nightly: .venv/.dev ## The long forms of what .ci/run shows in short; goes on where it stopped (ARGS=STAGE)
 	@.ci/nightly $(ARGS)

@@ -68,6 +68,12 @@ def test_unknown_wrong_and_suspended_are_told_apart_by_nothing(
     assert told(unknown) == told(wrong) == told(locked) == told(nameless)
 
 
+@pytest.mark.parametrize("name", ["@", "ada@", "@example.com", "a b@c", "ada@example..com"])
+def test_what_is_neither_address_nor_username_is_nobody(people: People, name: str) -> None:
+    answer = log_in(people.client, name)
+    assert (answer.status, answer.problem) == (401, "invalid-credentials")
+
+
 def test_unverified_is_told_only_after_the_right_password(people: People) -> None:
     email, _ = people.register()
     right = log_in(people.client, email)
