@@ -8,6 +8,7 @@ what the tests of a file share has the file's name.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -84,6 +85,20 @@ def _note(test: str, seconds: float | None) -> None:
         notes.write(json.dumps([test, seconds]) + "\n")
 
 
+def lines_of_functions(source: str) -> set[int]:
+    """Those that a call runs, and no import."""
+    functions = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return {
+        line
+        for node in functions
+        for line in range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+    }
+
+
 class Covering:
     """What one run of all tests has recorded.
 
@@ -131,10 +146,14 @@ class Covering:
         return self._within_budget(t for t in self._seconds if t.split("::")[0] in chosen)
 
     def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
-        """The contexts of lines."""
+        """The contexts of lines. What an import runs is shared, whichever test came first."""
         if path not in self._lines:
             measured = self._files.get(path)
-            self._lines[path] = self._data.contexts_by_lineno(measured) if measured else {}
+            known = self._data.contexts_by_lineno(measured) if measured else {}
+            within = lines_of_functions(self._sources[path])
+            self._lines[path] = {
+                line: contexts if line in within else [SHARED] for line, contexts in known.items()
+            }
         known = self._lines[path]
         contexts = {context for line in lines for context in known.get(line, ())}
         return {name for context in contexts for name in context.split("|") if name}

@@ -90,15 +90,17 @@ ONE, TWO, BROKEN = (f"tests/unit/test_a.py::test_{name}" for name in ("one", "tw
 IT, OTHER, ELSEWHERE = (
     f"tests/conformance/test_b.py::test_{name}" for name in ("it", "other[asgi]", "it[lambda]")
 )
+EVERY = [IT, OTHER, ELSEWHERE]
 
 
 @pytest.fixture
 def covering(tmp_path: Path) -> Covering:
-    """As if the tests of test_a.py ran lines 2 and 3, and a server of test_b.py line 3."""
+    """As if the tests of test_a.py ran lines 2 and 3, and a server of test_b.py line 3; test_one
+    came first, and imported it."""
     data = coverage.CoverageData(str(tmp_path / "lines"))
     for context, lines in {
         "": [1, 2, 3, 5],
-        ONE: [2, 3],
+        ONE: [2, 3, 4],
         TWO: [2],
         BROKEN: [2, 3],
         f"{IT}|": [3],
@@ -120,7 +122,8 @@ def covering(tmp_path: Path) -> Covering:
         [ELSEWHERE, 0.5],
     ]
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
-    source = "import y\nLIMIT = BASE\nif LIMIT == 2: f(LIMIT)\n\nBASE = 'a'\n"
+    begin = ["import y", "def f(): return LIMIT", "def g(): return f(LIMIT)", "LIMIT = BASE"]
+    source = "\n".join([*begin, "BASE = 'a'", "", *(f"def {name}(): pass" for name in "hijk")])
     return Covering(tmp_path / "lines", tmp_path / "times", {"core/x.py": source})
 
 
@@ -144,13 +147,14 @@ def mutation(line: int, *names: str) -> Mutation:
     [
         (mutation(2), [TWO, ONE]),
         (mutation(3), [ONE, IT]),
-        (mutation(5, "LIMIT"), [TWO, ONE, IT]),
-        (mutation(5, "BASE"), [TWO, ONE, IT]),
-        (mutation(5), []),
-        (mutation(7), [IT, OTHER, ELSEWHERE]),
-        (mutation(8), [TWO, ONE, IT, OTHER, ELSEWHERE]),
+        (mutation(4), [TWO, ONE, *EVERY]),
+        (mutation(5, "LIMIT"), [TWO, ONE, *EVERY]),
+        (mutation(5, "BASE"), [TWO, ONE, *EVERY]),
+        (mutation(6), []),
+        (mutation(7), EVERY),
+        (mutation(8), [TWO, ONE, *EVERY]),
         (mutation(9), [IT, OTHER]),
-        (mutation(10), ["tests/unit/test_z.py::test_z", TWO, ONE, IT, OTHER, ELSEWHERE]),
+        (mutation(10), ["tests/unit/test_z.py::test_z", TWO, ONE, *EVERY]),
     ],
 )
 def test_who_runs_the_lines(covering: Covering, change: Mutation, tests: Sequence[str]) -> None:
