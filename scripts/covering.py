@@ -148,15 +148,20 @@ class Covering:
     def _of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
         """The contexts of lines. What an import runs is shared, whichever test came first."""
         if path not in self._lines:
-            measured = self._files.get(path)
-            known = self._data.contexts_by_lineno(measured) if measured else {}
-            within = lines_of_functions(self._sources[path])
-            self._lines[path] = {
-                line: contexts if line in within else [SHARED] for line, contexts in known.items()
-            }
+            self._lines[path] = self._recorded(path)
         known = self._lines[path]
         contexts = {context for line in lines for context in known.get(line, ())}
         return {name for context in contexts for name in context.split("|") if name}
+
+    def _recorded(self, path: str) -> dict[int, list[str]]:
+        measured = self._files.get(path)
+        if measured is None:
+            return {}
+        within = lines_of_functions(self._sources[path])
+        return {
+            line: contexts if line in within else [SHARED]
+            for line, contexts in self._data.contexts_by_lineno(measured).items()
+        }
 
     def _of_context(self, name: str) -> Iterable[str]:
         """A test, or all of a file, that ran what it ran."""

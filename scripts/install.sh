@@ -23,16 +23,19 @@ command -v "$python" >/dev/null 2>&1 ||
 
 mkdir -p "$(dirname "$venv")"
 [ -w "$(dirname "$venv")" ] || stop "$(cd "$(dirname "$venv")" && pwd) cannot be written, and $venv belongs there"
-exec 9>"$venv.lock"
-# The lock belongs to the open file, which this shell keeps.
-"$python" -c '
+# hold FD: waits for the lock of an open file, which this shell keeps.
+hold() {
+    "$python" -c '
 import fcntl, sys, time
 for _ in range(600):
     try:
-        sys.exit(fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        sys.exit(fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB))
     except OSError:
         time.sleep(1)
-sys.exit(1)' || stop "another install has held $venv.lock for ten minutes"
+sys.exit(1)' "$1"
+}
+exec 9>"$venv.lock"
+hold 9 || stop "another install has held $venv.lock for ten minutes"
 
 version='import sys; print(*sys.version_info[:2])'
 if [ -e "$venv/.unfinished" ] || [ "$("$venv/bin/python" -c "$version" 2>/dev/null)" != "$("$python" -c "$version")" ]; then
@@ -51,6 +54,9 @@ pip() {
 }
 # The lock is complete, so nothing is left to resolve.
 pip --no-deps --require-hashes -r "$lock"
+# Its metadata are built here, for whichever environment.
+exec 8<pyproject.toml
+hold 8 || stop "another install has held pyproject.toml for ten minutes"
 pip --no-deps --no-build-isolation -e .
 
 rm "$venv/.unfinished"

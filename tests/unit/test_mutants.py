@@ -124,7 +124,8 @@ def covering(tmp_path: Path) -> Covering:
     (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
     begin = ["import y", "def f(): return LIMIT", "def g(): return f(LIMIT)", "LIMIT = BASE"]
     source = "\n".join([*begin, "BASE = 'a'", "", *(f"def {name}(): pass" for name in "hijk")])
-    return Covering(tmp_path / "lines", tmp_path / "times", {"core/x.py": source})
+    sources = {"core/x.py": source, "k8s/x.yaml": "- LIMIT: {a b}"}
+    return Covering(tmp_path / "lines", tmp_path / "times", sources)
 
 
 def mutation(line: int, *names: str) -> Mutation:
