@@ -58,7 +58,7 @@ def suspend(client: Client, people: People, session: LoggedIn, url: str) -> None
 
 @pytest.fixture(scope="module")
 def elsewhere(environment: dict[str, str]) -> Iterator[ServerProcess]:
-    """Another process, which has seen nothing of what happens in the first."""
+    """Another process on the same database, which does nothing of what ends sessions."""
     with ServerProcess.start(environment) as process:
         yield process
 
