@@ -15,7 +15,7 @@ MEASURED_BY = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.versio
 # Absolute, because servers that tests start elsewhere are measured too.
 export COVERAGE_FILE := $(CURDIR)/build/coverage/data
 
-# Packages are installed uncompiled: where nothing is kept, each of the thousand processes of the tests compiles them all.
+# Packages are installed uncompiled: where nothing is kept, each process of the tests compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run demo cost diagrams test coverage lint fuzz planted mutants nightly bench-directory bench-start bench-attack bench-loads bench-bodies bench-search bench-metrics lambda-package lock clean \
@@ -97,7 +97,7 @@ planted: .venv/.dev ## Show that the tests named in tests/planted/*.patch fail w
 	$(BIN)/python -m scripts.planted $(ARGS)
 
 mutants: .venv/.dev ## Change the code in 100 places and see whether a test fails (ARGS="--seed N")
-	@$(BIN)/python -m scripts.mutants --workers $(WORKERS) --tests "$(COVERING)" --markers "$(MEASURED)" $(ARGS)
+	@$(BIN)/python -m scripts.mutants --at-once="$(AT_ONCE)" --tests "$(COVERING)" --markers "$(MEASURED)" $(ARGS)
 
 nightly: .venv/.dev ## The long forms of what .ci/run shows in short; goes on where it stopped (ARGS=STAGE)
 	@.ci/nightly $(ARGS)

@@ -1,6 +1,6 @@
 """Change the code in a sample of places, one at a time, and see whether a test fails.
 
-    python -m scripts.mutants --tests "DIR ..." --markers EXPRESSION [--workers N]
+    python -m scripts.mutants --tests "DIR ..." --markers EXPRESSION [--at-once="-n N ..."]
                               [--seed N] [--count N] [-j N]
 
 The sample is of HEAD (uncommitted work is not seen) and follows from the seed: the commit, if none
@@ -182,7 +182,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mutants", description="Try small changes of the code.")
     parser.add_argument("--tests", required=True, help="folders of tests of core and handler")
     parser.add_argument("--markers", required=True, help="which of them, as pytest's -m")
-    parser.add_argument("--workers", default="2", help="of that one run (default 2)")
+    parser.add_argument("--at-once", default="-n 2", help="of that one run (default: -n 2)")
     parser.add_argument("--seed", help="of the sample (default: the commit)")
     parser.add_argument("--count", type=int, default=100, help="mutants (default 100)")
     parser.add_argument("-j", dest="jobs", type=int, default=2, help="at once (default 2)")
@@ -197,15 +197,7 @@ def run(arguments: argparse.Namespace, bench: Bench) -> int:
     settings = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text("utf-8"))
     seed = arguments.seed or bench.commit[:8]
     folder = ROOT / "build" / "mutants" / bench.commit
-    chosen = (
-        "-n",
-        arguments.workers,
-        "--dist",
-        "loadfile",
-        "-m",
-        arguments.markers,
-        *arguments.tests.split(),
-    )
+    chosen = (*arguments.at_once.split(), "-m", arguments.markers, *arguments.tests.split())
     with ExitStack() as trees:
         places = [trees.enter_context(bench.worktree(f"{n}")) for n in range(arguments.jobs)]
         if not (folder / LINES).exists():

@@ -21,7 +21,7 @@ import argparse
 import functools
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -43,7 +43,6 @@ def one_of(number: int, patches: Patches, commit: str) -> Patches:
 
 def check_all(bench: Bench, patches: Patches, seconds: float) -> None:
     """Raises TrialError with each patch that no longer applies, and when a test is not there."""
-    nodes, expressions = selected(patches.values())
     with bench.worktree("applied") as tree:
         stale = []
         for patch in patches:
@@ -53,7 +52,7 @@ def check_all(bench: Bench, patches: Patches, seconds: float) -> None:
                 stale.append(f"{patch.name} no longer applies: {error}")
         if stale:
             raise TrialError("\n".join(stale))
-        for run in [*([nodes] if nodes else []), *expressions]:
+        for run in runs_of(patches):
             log = tree.parent / "collected.log"
             arguments = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *run]
             if bench.execute(tree, arguments, seconds=seconds, log=log):
@@ -61,20 +60,18 @@ def check_all(bench: Bench, patches: Patches, seconds: float) -> None:
                 raise TrialError(f"there is no such test: {' '.join(run)[:500]}")
 
 
-def selected(
-    selections: Iterable[tuple[str, ...]],
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Nodes, for one run, and each -k expression, for its own."""
-    chosen = set(selections)
-    nodes = tuple(sorted(each[0] for each in chosen if len(each) == 1))
-    return nodes, sorted(each for each in chosen if len(each) > 1)
+def runs_of(patches: Patches) -> list[tuple[str, ...]]:
+    """Arguments of pytest: nodes in one run, each -k expression in its own."""
+    selections = set(patches.values())
+    nodes = sorted(chosen[0] for chosen in selections if len(chosen) == 1)
+    runs = [tuple(nodes)] if nodes else []
+    return runs + sorted(chosen for chosen in selections if len(chosen) > 1)
 
 
 def passes_unpatched(bench: Bench, patches: Patches, seconds: float) -> bool:
     """Whether all named tests pass on HEAD."""
-    nodes, expressions = selected(patches.values())
     with bench.worktree("unpatched") as tree:
-        for run in [*([nodes] if nodes else []), *expressions]:
+        for run in runs_of(patches):
             outcome = bench.run(tree, run, seconds=seconds * len(run))
             if outcome.status or not outcome.passed:
                 show_end(tree.parent / f"{tree.name}.log")
