@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.clients import Client
 from tests.support.people import random_email
+from tests.support.probes import drains
 from tests.support.processes import Command, run_command
 from tests.support.server import ServerProcess, free_port
 from tests.support.wire import silent_server
@@ -68,7 +69,7 @@ def test_they_answer_on_while_it_drains(environment: dict[str, str]) -> None:
     """What happens in the last seconds of a pod is seen too; then the process ends."""
     with ServerProcess.start({**environment, "DRAIN_SECONDS": "20"}) as server:
         server.process.send_signal(signal.SIGTERM)
-        while server.http.get("/health/ready").json()["status"] != "draining":
+        while not drains(str(server.http.base_url)):
             time.sleep(0.02)
         assert 'path="/health/ready",status="503"' in server.metrics()
         assert server.process.wait(60) == 0

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
-import psutil
 import psycopg2
 import pytest
 
@@ -22,8 +21,8 @@ from handler.local.postgres import LocalPostgres
 from handler.worker import run_job
 from migrations.runner import upgrade
 from tests.support.clients import until_ready
-from tests.support.metric_pages import series, value
 from tests.support.people import PASSWORD, random_email
+from tests.support.probes import cpu_in_a_second, drains, in_flight, status
 from tests.support.processes import SECONDS, Command, run_command
 from tests.support.server import free_port
 from tests.support.smtp_relay import converse, scripted_relay
@@ -96,34 +95,6 @@ def serve(settings: dict[str, str], cwd: Path, **more: str) -> tuple[Command, st
     url = f"http://127.0.0.1:{port}"
     command.wait_until(lambda: status(url, "/health/live") == 200, what="service")
     return command, url
-
-
-def status(url: str, path: str) -> int | None:
-    try:
-        return httpx.get(url + path, timeout=30, trust_env=False).status_code
-    except httpx.TransportError:
-        return None
-
-
-def drains(url: str) -> bool:
-    """A probe of a slow database is unready too."""
-    try:
-        answer = httpx.get(f"{url}/health/ready", timeout=30, trust_env=False)
-    except httpx.TransportError:
-        return False
-    return bool(answer.json()["status"] == "draining")
-
-
-def cpu_in_a_second(process: psutil.Process) -> float:
-    before = sum(process.cpu_times()[:2])
-    time.sleep(1)
-    return float(sum(process.cpu_times()[:2]) - before)
-
-
-def in_flight(port: int) -> float:
-    """Requests at work in the process whose metrics are at this port."""
-    page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False)
-    return value(series(page.text), "http_requests_in_flight")
 
 
 class TestServe:
