@@ -50,7 +50,7 @@ synth: .venv/.dev ## Render the templates of all environments into build/cdk, wi
 compliance: .venv/.dev ## Print what cdk-nag's HIPAA pack finds (ENV=production); a report, no check
 	@$(BIN)/python -m cdk.compliance $(ENV)
 
-cost: .venv/.dev ## Estimate what an environment costs a month (ENV=production)
+cost: .venv/.dev ## Estimate what each environment costs a month (ENV=production)
 	@$(BIN)/python -m cdk.cost $(ENV)
 
 diagrams: .venv/.dev ## Draw docs/diagrams/infrastructure-*.svg from the templates

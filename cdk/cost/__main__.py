@@ -1,4 +1,4 @@
-"""`python -m cdk.cost ENV`: what the environment costs a month. 1 above its budget, 2 unknown."""
+"""`python -m cdk.cost [ENV ...]`: what each costs a month. 1 above its budget, 2 unknown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import tempfile
 from itertools import groupby
 from pathlib import Path
 
+from cdk.assembly import synthesize
+from cdk.config.deployment import ENVIRONMENTS
+from cdk.config.model import ConfigurationError
 from cdk.cost.book import Assumptions, CostError, Prices
 from cdk.cost.estimate import Estimate, Row, estimate
 
@@ -49,34 +52,33 @@ def _grounds(made: Estimate) -> list[str]:
     return lines
 
 
-def main() -> int:
-    # Loads the construct library, which takes seconds: after the argument has been looked at.
-    from cdk.config.deployment import ENVIRONMENTS
-
-    name = sys.argv[1] if len(sys.argv) == 2 else ""
-    try:
-        if name not in ENVIRONMENTS:
-            raise CostError(f"ENV is {name or 'missing'}; say one: {', '.join(ENVIRONMENTS)}")
-        made = _estimate(name)
-    except CostError as error:
-        print(f"cost: {error}", file=sys.stderr)
-        return 2
+def told(made: Estimate) -> int:
+    """Prints the table and the budget; 1 if the total is above it, else 0."""
     sys.stdout.write(table(made))
-    budget = made.environment.monthly_budget_usd
+    name, budget = made.environment.name, made.environment.monthly_budget_usd
     print(f"The budget of {name} is {budget:,} USD a month.")
-    if made.total > budget:
-        print(f"cost: {name} is above its budget", file=sys.stderr)
-        return 1
-    return 0
+    if made.total <= budget:
+        return 0
+    print(f"cost: {name} is above its budget", file=sys.stderr)
+    return 1
+
+
+def main() -> int:
+    status = 0
+    for name in sys.argv[1:] or list(ENVIRONMENTS):
+        try:
+            status = max(status, told(_estimate(name)))
+        except (ConfigurationError, CostError) as error:
+            print(f"cost: {error}", file=sys.stderr)
+            return 2
+    return status
 
 
 def _estimate(name: str) -> Estimate:
-    from cdk.assembly import synthesize
-
     with tempfile.TemporaryDirectory() as out:
         stacks = synthesize(name, Path(out)).stacks
         return estimate(
-            name,
+            ENVIRONMENTS[name],
             {stack.stack_name: stack.template for stack in stacks},
             prices=Prices.read(),
             assumptions=Assumptions.tables(),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdk.config.deployment import ENVIRONMENTS
 from cdk.config.model import Environment
 from cdk.cost.book import Assumptions, CostError, Price, Prices
 from cdk.cost.free import FREE
@@ -62,12 +61,9 @@ class Estimate:
 
 
 def estimate(
-    name: str, stacks: Stacks, *, prices: Prices, assumptions: Mapping[str, Any]
+    environment: Environment, stacks: Stacks, *, prices: Prices, assumptions: Mapping[str, Any]
 ) -> Estimate:
-    """Raises CostError for an environment, a type, a price or a figure that is not known."""
-    environment = ENVIRONMENTS.get(name)
-    if environment is None:
-        raise CostError(f"ENV is {name or 'missing'}; say one: {', '.join(ENVIRONMENTS)}")
+    """Raises CostError for a type, a price or a figure that is not known."""
     sites = list(_sites(environment, stacks, assumptions))
     _refuse_unknown(stacks)
     added: dict[tuple[str, str, str, str], float] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from core.adapters.redis.connection import Waits
 from tests.support.redis_places import PATIENT, RedisPlace, Stopwatch
 from tests.support.redis_server import redis_cluster
@@ -88,4 +90,20 @@ def test_slots_are_learned_from_whoever_answers(tmp_path: Path) -> None:
         place.limiter().hit(slots[moved], limit=9, window=600)
         assert place.metrics.sent["limit"] == sent + 1
         servers[0].thaw()
+        place.server.close()
+
+
+@pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint"])
+def test_nodes_without_a_name_are_those_that_were_asked(tmp_path: Path, kind: str) -> None:
+    """A server that knows no name for itself sends `?` or nothing where the host stands."""
+    watch = Stopwatch()
+    with redis_cluster(tmp_path) as servers:
+        for server in servers:
+            server.command("CONFIG", "SET", "cluster-preferred-endpoint-type", kind)
+        place = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT, seconds=watch)
+        cache = place.cache()
+        for n in range(30):
+            cache.put(f"k{n}", b"v", seconds=600)
+        assert [cache.get(f"k{n}") for n in range(30)] == [b"v"] * 30
+        assert not place.metrics.failed
         place.server.close()

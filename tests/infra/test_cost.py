@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
 from cdk.config.deployment import ENVIRONMENTS
-from cdk.cost.__main__ import table
+from cdk.cost.__main__ import table, told
 from cdk.cost.book import EVERY_REGION, Assumptions, CostError, Prices
 from cdk.cost.estimate import Estimate, estimate
 from cdk.cost.free import FREE
@@ -25,7 +27,9 @@ Assemblies = Mapping[str, Mapping[str, dict[str, Any]]]
 
 
 def _estimate(name: str, stacks: Mapping[str, Mapping[str, Any]]) -> Estimate:
-    return estimate(name, stacks, prices=Prices.read(), assumptions=Assumptions.tables())
+    return estimate(
+        ENVIRONMENTS[name], stacks, prices=Prices.read(), assumptions=Assumptions.tables()
+    )
 
 
 def _changed(
@@ -163,21 +167,33 @@ def test_every_assumption_is_for_every_environment_and_used(assemblies: Assembli
 
 
 def test_an_unknown_environment_is_refused_in_one_line() -> None:
-    """So is a missing one."""
-    for arguments in (["nowhere"], []):
-        run = subprocess.run(
-            [sys.executable, "-m", "cdk.cost", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert run.returncode == 2
-        assert run.stdout == ""
-        assert re.fullmatch(
-            r"cost: ENV is (nowhere|missing); say one: development, staging, production\n",
-            run.stderr,
-        )
+    run = subprocess.run(
+        [sys.executable, "-m", "cdk.cost", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert re.fullmatch(r"cost: env is nowhere; say one: \S.*\n", run.stderr)
+
+
+def test_what_is_above_its_budget_is_told_and_fails(
+    assemblies: Assemblies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither what is within it nor what is above it by cents is taken for the other."""
+    made = _estimate("staging", assemblies["staging"])
+    above = math.floor(made.total)
+    for budget, status, said in (
+        (above + 1, 0, ""),
+        (above, 1, "cost: staging is above its budget\n"),
+    ):
+        environment = replace(made.environment, monthly_budget_usd=budget)
+        assert told(replace(made, environment=environment)) == status
+        out, err = capsys.readouterr()
+        assert out.endswith(f"The budget of staging is {budget} USD a month.\n")
+        assert err == said
 
 
 def test_two_prices_of_one_item_are_refused() -> None:

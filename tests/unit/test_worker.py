@@ -59,6 +59,30 @@ def test_an_outage_of_the_database_ends_no_worker_and_fills_no_log(
     assert sorted(told) == ["release", "worker"]
 
 
+class Waited(threading.Event):
+    """What was waited for is over at once, and noted; set behind the twelfth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout)
+        if len(self.pauses) == 12:
+            self.set()
+        return self.is_set()
+
+
+def test_pauses_grow_to_half_a_minute(tmp_path: Path) -> None:
+    """A database that is away is asked again soon, and a long outage is no load on it."""
+    core = build_core(settings_without_database(tmp_path))
+    stop = Waited()
+    Worker(core).run(stop)
+    core.close()
+    doubled = [0.05 * 2**n for n in range(1, 10)]
+    assert stop.pauses == pytest.approx([*doubled, 30, 30, 30])
+
+
 @dataclass
 class Breaking:
     """Implements Mailer by another one; every connection of `database` is lost with one mail."""
