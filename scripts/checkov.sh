@@ -21,7 +21,7 @@ checked() {
 
 case ${1:-} in
     templates)
-        .venv/bin/python -m cdk.assembly
+        make synth ENV=
         checked 1500 --config-file scripts/checkov.yaml --directory build/cdk
         ;;
     manifests)

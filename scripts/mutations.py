@@ -33,7 +33,9 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Div: ast.Mult,
 }
-_PROSE = {"description", "summary", "help", "short_help", "epilog", "title", "doc", "detail", "reason"}
+_PROSE = {"description", "summary", "title", "doc", "detail", "reason"}
+# What a command's help shows.
+_PROSE |= {"help", "short_help", "epilog", "show_default"}
 # Decorators of classes are of their form; the key of a pattern takes no parentheses.
 _LEFT = {(ast.ClassDef, "decorator_list"), (ast.MatchMapping, "keys")}
 _TYPES = {"Literal", "cast", "TypeVar", "NewType"}

@@ -183,27 +183,42 @@ def test_any_record_is_one_line_of_the_schema(message: str, fields: dict[str, ob
     assert len(line.encode()) <= MAX_LINE_BYTES
 
 
-def deep(levels: int) -> None:
+def deep(levels: int, text: str, *, causes: int) -> None:
     if levels:
-        deep(levels - 1)
-    raise ValueError("deep")
+        deep(levels - 1, text, causes=causes)
+    if not causes:
+        raise NotFound(text)
+    try:
+        deep(50, text, causes=causes - 1)
+    except NotFound as error:
+        raise NotFound(text) from error
 
 
 @pytest.mark.parametrize("text", ["\x1b" * 100_000, "\u2028" * 100_000, "🔑" * 100_000])
 def test_lines_stay_below_the_length_at_which_runtimes_cut(
     lines: Lines, stream: io.StringIO, text: str
 ) -> None:
-    """16 KiB with everything at its longest, a deep stack and its causes included."""
+    """16 KiB with everything at its longest, deep stacks and causes of causes included."""
     try:
-        try:
-            deep(200)
-        except ValueError as error:
-            raise NotFound(text) from error
+        deep(50, text, causes=8)
     except NotFound:
         logger.exception(text, extra=dict.fromkeys(("path", "method", "user_id"), text))
     (line,) = lines()
     assert len(stream.getvalue().encode()) <= MAX_LINE_BYTES + len("\n")
     assert line["exception"]["type"] == "core.errors.NotFound"
+
+
+def test_the_nearest_frames_and_causes_are_kept(lines: Lines) -> None:
+    try:
+        deep(50, "x", causes=8)
+    except NotFound:
+        logger.exception("x")
+    (line,) = lines()
+    told = [line["exception"]]
+    while "cause" in told[-1]:
+        told.append(told[-1]["cause"])
+    assert [len(each["stack"]) for each in told] == [30] * 5
+    assert all(" in deep" in each["stack"][-1] for each in told)
 
 
 def test_an_exception_tells_where_and_not_what(lines: Lines) -> None:

@@ -70,6 +70,9 @@ def test_what_means_nothing_is_left(source: str) -> None:
 
 def test_descriptions_stay() -> None:
     """Only readers would see that one is missing."""
+    assert changes("x = option('--port', show_default=True)") == [
+        "x = option(('--portx'), show_default=True)"
+    ]
     assert changes("x = Field(description='a', alias='b')") == [
         "x = (Field(description='a'))",
         "x = Field(description='a', alias=('bx'))",
