@@ -5,8 +5,8 @@ URL ?= http://127.0.0.1:3000
 SUITES ?= tests/unit tests/contract tests/conformance tests/migrations tests/infra
 # One more than cores, as tests wait for a fifth of their time.
 WORKERS ?= 3
-# The tests of a file share what it sets up.
-AT_ONCE := -n $(WORKERS) --dist loadfile
+# The tests of a file share what it sets up; tests/conftest.py puts the files in order.
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 COVERING := tests/unit tests/contract tests/conformance tests/migrations
 EVERYWHERE := not (browser or plans or slow or timing or tls)
 MEASURED := not (browser or kill or plans or timing)

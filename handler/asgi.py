@@ -151,7 +151,7 @@ def run_server(
 
 
 def _connection_limit() -> int:
-    """Beyond it the answer is 503; files are left for the database, Redis and logs."""
+    """The connection that reaches it gets 503; files are left for database, Redis and logs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + _FILES_FOR_OTHERS
     if soft == resource.RLIM_INFINITY or soft >= wanted:

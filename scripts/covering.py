@@ -29,6 +29,8 @@ BUDGET = 120.0
 # What a fixture of all tests runs, in the process of the tests and in one that it starts.
 SHARED, SHARED_SERVER = "shared", "shared server"
 _OF_PROCESSES = "COVERAGE_PROCESS_CONFIG"
+# The fixture of tests that compare a whole document: whatever it is made of, they see it.
+_WRITES_TABLES = "write_tables"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,7 +41,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         with _context(item.nodeid, of_processes=item.nodeid):
             return (yield)
     finally:
-        _note(item.nodeid, round(time.monotonic() - began, 3))
+        compares = _WRITES_TABLES in getattr(item, "fixturenames", ())
+        _note(item.nodeid, round(time.monotonic() - began, 3), compares=compares)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,10 +82,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _note(report.nodeid, None)
 
 
-def _note(test: str, seconds: float | None) -> None:
+def _note(test: str, seconds: float | None, *, compares: bool = False) -> None:
     """What failed without a mutant has no time, and is not asked about one."""
     with Path(os.environ["COVERED_BY"], f"{os.getpid()}.jsonl").open("a") as notes:
-        notes.write(json.dumps([test, seconds]) + "\n")
+        notes.write(json.dumps([test, seconds, compares]) + "\n")
 
 
 def lines_of_functions(source: str) -> set[int]:
@@ -119,26 +122,31 @@ class Covering:
         self._lines: dict[str, dict[int, list[str]]] = {}
         self._definitions: dict[str, list[tuple[tuple[int, int], tuple[str, ...]]]] = {}
         self._seconds: dict[str, float] = {}
+        self._comparing: set[str] = set()
         self.failed: set[str] = set()
         for part in durations.glob("*.jsonl"):
             for line in part.read_text().splitlines():
-                test, seconds = json.loads(line)
+                test, seconds, compares = json.loads(line)
                 if seconds is None:
                     self.failed.add(test)
                 else:
                     self._seconds[test] = seconds
+                if compares:
+                    self._comparing.add(test)
 
     def tests(self, mutation: Mutation) -> list[str]:
         """Node ids of those that run its lines, those of one file together, within BUDGET: first
-        those that are known to, then those that share what does."""
+        those that are known to, then those that share what does, and of these first the ones that
+        compare a document."""
         first, last = mutation.lines
         found = self._of_lines(mutation.path, range(first, last + 1))
         self._of_names(mutation.names, found, seen=set())
+        chosen: list[str] = []
         known = {test for name in found for test in self._of_context(name)}
-        chosen = self._within_budget(known)
-        left = BUDGET - self._taken(chosen)
-        shared = {test for name in found for test in self._sharing(name)}
-        return chosen + self._within_budget(shared - known, left)
+        shared = {test for name in found for test in self._sharing(name)} - known
+        for tests in (known, shared & self._comparing, shared - self._comparing):
+            chosen += self._within_budget(tests, BUDGET - self._taken(chosen))
+        return chosen
 
     def tests_of(self, files: Iterable[str]) -> list[str]:
         """Node ids of files of tests, within BUDGET."""

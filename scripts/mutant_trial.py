@@ -85,7 +85,7 @@ class Trial:
         """What cannot is noticed at every start, and pytest may not even collect its tests."""
         if not mutation.path.endswith(".py"):
             return True
-        module = ".".join(Path(mutation.path).with_suffix("").parts).removesuffix(".__init__")
+        module = _module(mutation)
         tests = f"tests.{WHOLE[folder]}" if (folder := _folder(mutation)) in WHOLE else "tests"
         log = tree.parent / f"{tree.name}.import"
         try:
@@ -114,6 +114,10 @@ def _folder(mutation: Mutation) -> str:
     return mutation.path.split("/")[0]
 
 
+def _module(mutation: Mutation) -> str:
+    return ".".join(Path(mutation.path).with_suffix("").parts).removesuffix(".__init__")
+
+
 def arguments_of(tree: Path, tests: Sequence[str]) -> str:
     """Of tests, what pytest takes for them: a line may be longer than a command may."""
     file = tree.parent / f"{tree.name}.tests"
@@ -132,8 +136,7 @@ def _how(outcome: Outcome) -> str:
 
 def _mentioning(tree: Path, mutation: Mutation) -> list[str]:
     """Test files that name the module or what the line defines."""
-    module = Path(mutation.path).with_suffix("")
-    names = {".".join(module.parts), *mutation.names}
+    names = {_module(mutation), *mutation.names}
     word = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b")
     return [
         str(path.relative_to(tree))

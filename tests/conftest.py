@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -44,8 +45,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """RECORDED_TESTS is a folder that gets what each run has selected (scripts/complete.py)."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside others, files with slow tests come first, then by number: nobody waits for a last one.
+
+    RECORDED_TESTS is a folder that gets what each run has selected (scripts/complete.py).
+    """
+    if hasattr(config, "workerinput"):
+        tests = Counter(item.path for item in items)
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (item.path not in slow, -tests[item.path]))
     if folder := os.environ.get("RECORDED_TESTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         names = "".join(f"{item.nodeid}\n" for item in items)

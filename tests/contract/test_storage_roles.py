@@ -172,16 +172,6 @@ def test_a_locked_role_that_was_deleted_meanwhile_is_missing(
     while_uncommitted(lambda uow: uow.access.delete_role(role.name), look)
 
 
-def test_a_grant_does_not_wait_for_a_change_of_its_role(storage: PostgresStorage) -> None:
-    """Only for its deletion."""
-    role, user = insert_role(storage), insert_user(storage)
-    with storage.write(CONTEXT) as changing:
-        assert changing.access.locked_role(role.name) == role
-        with storage.write(CONTEXT) as uow:
-            assert uow.access.grant(user.id, role.name, granted_by=None, now=START)
-            uow.commit()
-
-
 def test_a_role_that_is_missing_is_neither_changed_nor_deleted(storage: PostgresStorage) -> None:
     """And no other one is."""
     role = insert_role(storage)

@@ -169,3 +169,13 @@ def test_without_limits_nothing_is_told(core: Core, mailbox: Mailbox) -> None:
         assert (
             answer_json(app, method, path, {}, headers=account.bearer).header("ratelimit") is None
         )
+
+
+def test_nobody_without_the_permission_waits_for_a_turn(core: Core, mailbox: Mailbox) -> None:
+    """Else members could keep support from searching."""
+    account = new_account(unlimited_app(core), mailbox)
+    with limited(core, search_concurrency=0, search_queue_timeout=0.0) as app:
+        reply = answer_json(
+            app, "POST", "/v1/users/search", {"q": "anybody"}, headers=account.bearer
+        )
+    assert (reply.status, reply.problem) == (403, "permission-denied")

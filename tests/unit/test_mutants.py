@@ -90,6 +90,7 @@ ONE, TWO, BROKEN = (f"tests/unit/test_a.py::test_{name}" for name in ("one", "tw
 IT, OTHER, ELSEWHERE = (
     f"tests/conformance/test_b.py::test_{name}" for name in ("it", "other[asgi]", "it[lambda]")
 )
+DOCUMENT = "tests/unit/test_c.py::test_document"
 EVERY = [IT, OTHER, ELSEWHERE]
 
 
@@ -113,15 +114,16 @@ def covering(tmp_path: Path) -> Covering:
         data.add_lines({"/somewhere/core/x.py": lines})
     data.write()
     (tmp_path / "times").mkdir()
-    seconds = [
-        [ONE, 0.2],
-        [TWO, 0.1],
-        [BROKEN, None],
-        [IT, 0.3],
-        [OTHER, 0.4],
-        [ELSEWHERE, 0.5],
+    notes = [
+        (ONE, 0.2, False),
+        (TWO, 0.1, False),
+        (BROKEN, None, False),
+        (IT, 0.3, False),
+        (OTHER, 0.4, False),
+        (ELSEWHERE, 0.5, False),
+        (DOCUMENT, 0.6, True),
     ]
-    (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, seconds)))
+    (tmp_path / "times/1.jsonl").write_text("\n".join(map(json.dumps, notes)))
     begin = ["import y", "def f(): return LIMIT", "def g(): return f(LIMIT)", "LIMIT = BASE"]
     source = "\n".join([*begin, "BASE = 'a'", "", *(f"def {name}(): pass" for name in "hijk")])
     sources = {"core/x.py": source, "k8s/x.yaml": "- LIMIT: {a b}"}
@@ -148,14 +150,14 @@ def mutation(line: int, *names: str) -> Mutation:
     [
         (mutation(2), [TWO, ONE]),
         (mutation(3), [ONE, IT]),
-        (mutation(4), [TWO, ONE, *EVERY]),
-        (mutation(5, "LIMIT"), [TWO, ONE, *EVERY]),
-        (mutation(5, "BASE"), [TWO, ONE, *EVERY]),
+        (mutation(4), [DOCUMENT, TWO, ONE, *EVERY]),
+        (mutation(5, "LIMIT"), [TWO, ONE, IT, DOCUMENT, OTHER, ELSEWHERE]),
+        (mutation(5, "BASE"), [TWO, ONE, IT, DOCUMENT, OTHER, ELSEWHERE]),
         (mutation(6), []),
         (mutation(7), EVERY),
-        (mutation(8), [TWO, ONE, *EVERY]),
+        (mutation(8), [DOCUMENT, TWO, ONE, *EVERY]),
         (mutation(9), [IT, OTHER]),
-        (mutation(10), ["tests/unit/test_z.py::test_z", TWO, ONE, *EVERY]),
+        (mutation(10), ["tests/unit/test_z.py::test_z", DOCUMENT, TWO, ONE, *EVERY]),
     ],
 )
 def test_who_runs_the_lines(covering: Covering, change: Mutation, tests: Sequence[str]) -> None:
@@ -197,7 +199,7 @@ def test_the_tests_of_a_mutant_take_no_longer_than_its_budget(tmp_path: Path) ->
         data.set_context(test)
         data.add_lines({"/core/x.py": [1]})
     data.write()
-    (tmp_path / "1.jsonl").write_text("\n".join(json.dumps([test, 2.0]) for test in tests))
+    (tmp_path / "1.jsonl").write_text("\n".join(json.dumps([test, 2.0, False]) for test in tests))
     chosen = Covering(tmp_path / "lines", tmp_path, {"core/x.py": "a"}).tests(mutation(1))
     assert len(chosen) * 2.0 == BUDGET
     assert Counter(test[:17] for test in chosen) == {
