@@ -34,8 +34,8 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Div: ast.Mult,
 }
 _PROSE = {"description", "summary", "title", "doc", "detail", "reason"}
-# What a command's help shows.
-_PROSE |= {"help", "short_help", "epilog", "show_default"}
+# What a command's help shows, and forms that the type checker and no caller sees.
+_PROSE |= {"help", "short_help", "epilog", "show_default", "frozen", "kw_only"}
 # Decorators of classes are of their form; the key of a pattern takes no parentheses.
 _LEFT = {(ast.ClassDef, "decorator_list"), (ast.MatchMapping, "keys")}
 _TYPES = {"Literal", "cast", "TypeVar", "NewType"}

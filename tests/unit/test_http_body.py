@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from core.errors import InvalidInput
 from handler.http.body import RequestBody, Secret
@@ -139,3 +140,15 @@ def test_a_body_shows_nothing_of_itself_in_logs() -> None:
 
     body = Body(password="correct horse battery staple")
     assert "horse" not in f"{body!r} {body}"
+
+
+def test_a_fault_shows_nothing_of_a_body() -> None:
+    """Of a model on its own, as an exception in a log would show it."""
+
+    class Body(RequestBody):
+        password: Secret
+
+    for body in ({"password": 271828}, {"password": "pi", "other": 271828}):
+        with pytest.raises(ValidationError) as refused:
+            Body.model_validate(body)
+        assert "271828" not in str(refused.value)
