@@ -85,7 +85,8 @@ def read_outcome(status: int, report: Path) -> Outcome:
     broken = tuple(
         _node(case)
         for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
+        # The folder of a module that cannot be collected has no name.
+        if case.get("name") and (case.find("failure") is not None or case.find("error") is not None)
     )
     return Outcome(
         status=status,

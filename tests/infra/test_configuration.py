@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -69,6 +70,20 @@ def test_a_wrong_context_is_named(change: dict[str, Any], complaint: str) -> Non
     with pytest.raises(ConfigurationError, match=complaint.replace("|", r"\|")) as refusal:
         read_deployment({**OWN, **change}.get)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("command", ["assembly", "compliance", "cost"])
+def test_an_unknown_environment_is_refused_in_one_line(command: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", f"cdk.{command}", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert re.fullmatch(r"(synth|compliance|cost): env is nowhere; say one: \S.*\n", run.stderr)
 
 
 def test_development_needs_an_account_alone() -> None:

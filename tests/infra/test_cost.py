@@ -6,8 +6,6 @@ import copy
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -164,19 +162,6 @@ def test_every_assumption_is_for_every_environment_and_used(assemblies: Assembli
     assert used == set(tables) - {"hours_a_month"}
     for name in used:
         assert set(tables[name]) == {*ENVIRONMENTS, "recovery", "about"}, name
-
-
-def test_an_unknown_environment_is_refused_in_one_line() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "cdk.cost", "nowhere"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 2
-    assert run.stdout == ""
-    assert re.fullmatch(r"cost: env is nowhere; say one: \S.*\n", run.stderr)
 
 
 def test_what_is_above_its_budget_is_told_and_fails(

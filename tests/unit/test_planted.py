@@ -97,12 +97,13 @@ def test_the_report_of_pytest_is_counted(tmp_path: Path) -> None:
         '<testcase classname="tests.unit.test_x" name="c"><failure message="assert 0"/></testcase>'
         '<testcase classname="tests.unit.test_x.TestY" name="d"><error message="boom"/></testcase>'
         '<testcase classname="" name="tests.unit.test_z"><error message="boom"/></testcase>'
+        '<testcase classname="" name=""><error message="boom"/></testcase>'
         "</testsuite></testsuites>"
     )
     assert read_outcome(1, report) == Outcome(
         status=1,
         passed=1,
-        errors=2,
+        errors=3,
         failures=("assert 0",),
         broken=(
             "tests/unit/test_x.py::c",
