@@ -22,7 +22,8 @@ import coverage
 import pytest
 from coverage.config import CoverageConfig
 
-from scripts.mutations import Mutation, definitions
+from scripts.mutation import Mutation
+from scripts.mutations import definitions
 
 # As many seconds of tests are tried for one mutation.
 BUDGET = 120.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.covering import Covering
-from scripts.mutations import Mutation
+from scripts.mutation import Mutation
 from scripts.planted_verdict import Outcome, TrialError
 from scripts.scratch import Bench, Late
 

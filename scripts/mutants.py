@@ -35,7 +35,8 @@ from scripts.mutant_trial import (
     arguments_of,
     without_parameters,
 )
-from scripts.mutations import Mutation, mutations
+from scripts.mutation import Mutation
+from scripts.mutations import mutations
 from scripts.planted_verdict import TrialError
 from scripts.scratch import ROOT, Bench, main_of
 

@@ -1,7 +1,7 @@
 """Every place of a source where one small change makes another program, for `scripts.mutants`.
 
-Python is read as a syntax tree, YAML as its scalars. Prose (strings with blanks, f-strings,
-docstrings, descriptions) and types are left alone: a change there is none of behaviour.
+Python is read as a syntax tree. Prose (strings with blanks, f-strings, docstrings, descriptions),
+types, protocols and forms are left alone: a change there is none of behaviour.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import yaml
+from scripts.mutation import Mutation
+from scripts.yaml_mutations import of_yaml
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -33,47 +33,13 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Div: ast.Mult,
 }
+# Arguments that say something to readers, and those of forms that the type checker alone sees.
 _PROSE = {"description", "summary", "title", "doc", "detail", "reason"}
-# What a command's help shows, and forms that the type checker and no caller sees.
-_PROSE |= {"help", "short_help", "epilog", "show_default", "frozen", "kw_only"}
+_HELP = {"help", "short_help", "epilog", "show_default"}
+_LEFT_ALONE = _PROSE | _HELP | {"frozen", "kw_only"}
 # Decorators of classes are of their form; the key of a pattern takes no parentheses.
 _LEFT = {(ast.ClassDef, "decorator_list"), (ast.MatchMapping, "keys")}
 _TYPES = {"Literal", "cast", "TypeVar", "NewType"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mutation:
-    """One change of one file. `start` and `end` are offsets in bytes; `before` and `after` say it.
-
-    `lines` are the first and the last line of the statement, `text` is that of `line`; `names` are
-    what else leads to it: the names that a statement outside of functions defines, empty inside.
-    """
-
-    path: str
-    operator: str
-    line: int
-    text: str
-    lines: tuple[int, int]
-    start: int
-    end: int
-    before: str
-    after: str
-    names: tuple[str, ...] = ()
-
-    def applied(self, source: bytes) -> bytes:
-        return source[: self.start] + self.after.encode() + source[self.end :]
-
-    @property
-    def key(self) -> str:
-        """Of this one alone: several on a line may read the same."""
-        return f"{self.path}:{self.start}-{self.end}:{self.after}"
-
-    @property
-    def change(self) -> str:
-        return f"{_short(self.before)} -> {_short(self.after)}"
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.change}"
 
 
 def mutations(path: str, source: str) -> list[Mutation]:
@@ -82,7 +48,7 @@ def mutations(path: str, source: str) -> list[Mutation]:
         places = _Places(path, source)
         places.visit(ast.parse(source))
         return places.found
-    return list(_of_yaml(path, source))
+    return list(of_yaml(path, source))
 
 
 def definitions(path: str, source: str) -> list[tuple[tuple[int, int], tuple[str, ...]]]:
@@ -120,6 +86,8 @@ class _Places(ast.NodeVisitor):
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _is_prose(node):
             return
         if isinstance(node, ast.If) and _is_for_readers(node.test):
+            return
+        if isinstance(node, ast.ClassDef) and any(map(_is_protocol, node.bases)):
             return
         around = self._lines, self._names
         body = getattr(node, "body", None)
@@ -164,7 +132,7 @@ class _Places(ast.NodeVisitor):
     def _expression(self, node: ast.AST) -> None:
         if isinstance(node, ast.JoinedStr) or _is_type(node):
             return
-        if isinstance(node, ast.keyword) and node.arg in _PROSE:
+        if isinstance(node, ast.keyword) and node.arg in _LEFT_ALONE:
             return
         if isinstance(node, ast.expr):
             for operator, changed in (*_of_operators(node), *_of_calls(node), *_of_constants(node)):
@@ -209,7 +177,7 @@ def _of_operators(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 def _of_calls(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(node, ast.Call):
         for left_out in node.keywords:
-            if left_out.arg and left_out.arg not in _PROSE:
+            if left_out.arg and left_out.arg not in _LEFT_ALONE:
                 kept = [keyword for keyword in node.keywords if keyword is not left_out]
                 yield "argument", ast.Call(node.func, node.args, kept)
 
@@ -242,6 +210,11 @@ def _is_for_readers(test: ast.expr) -> bool:
     return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}
 
 
+def _is_protocol(base: ast.expr) -> bool:
+    """Whether nothing of the class runs: another one implements it."""
+    return isinstance(base, ast.Name) and base.id == "Protocol"
+
+
 def _is_falsy(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
@@ -249,56 +222,3 @@ def _is_falsy(node: ast.expr) -> bool:
 def _is_type(node: ast.AST) -> bool:
     of = node.func if isinstance(node, ast.Call) else getattr(node, "value", None)
     return isinstance(of, ast.Name) and of.id in _TYPES
-
-
-def _of_yaml(path: str, source: str) -> Iterator[Mutation]:
-    lines = source.splitlines()
-    for document in yaml.compose_all(source, Loader=yaml.SafeLoader):
-        for node in _values(document):
-            changed = _changed_scalar(node)
-            if changed is None:
-                continue
-            operator, after = changed
-            # PyYAML counts characters.
-            start = len(source[: node.start_mark.index].encode())
-            before = source[node.start_mark.index : node.end_mark.index]
-            line = node.start_mark.line + 1
-            yield Mutation(
-                path=path,
-                operator=operator,
-                line=line,
-                text=lines[line - 1].strip(),
-                lines=(line, line),
-                start=start,
-                end=start + len(before.encode()),
-                before=before,
-                after=after,
-            )
-
-
-def _values(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
-    """The scalars that are values, keys not."""
-    if isinstance(node, yaml.ScalarNode):
-        yield node
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _values(item)
-    elif isinstance(node, yaml.MappingNode):
-        for _, value in node.value:
-            yield from _values(value)
-
-
-def _changed_scalar(node: yaml.ScalarNode) -> tuple[str, str] | None:
-    kind = node.tag.rsplit(":", 1)[-1]
-    if kind == "bool":
-        return "flag", "false" if node.value.lower() == "true" else "true"
-    if kind == "int":
-        return "number", str(int(node.value) + 1)
-    if kind == "str" and node.style in {None, '"', "'"} and not re.search(r"\s", node.value):
-        return "name", f'"{node.value}x"'
-    return None
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 100 else f"{line[:60]} ... {line[-35:]}"

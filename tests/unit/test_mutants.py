@@ -26,7 +26,8 @@ from scripts.mutants import (
     sample,
     sources_of,
 )
-from scripts.mutations import Mutation, mutations
+from scripts.mutation import Mutation
+from scripts.mutations import mutations
 from scripts.planted_verdict import Outcome, TrialError
 from scripts.scratch import ROOT, Bench
 

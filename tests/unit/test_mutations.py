@@ -68,6 +68,11 @@ def test_what_means_nothing_is_left(source: str) -> None:
     assert changes(source) == []
 
 
+def test_protocols_stay() -> None:
+    """What implements them has defaults of its own."""
+    assert changes("class P(Q, Protocol):\n    def f(self, x=True): ...") == []
+
+
 def test_descriptions_stay() -> None:
     """Only readers would see that one is missing. So do forms, which the type checker sees."""
     assert changes("x = Model(frozen=True)") == []
