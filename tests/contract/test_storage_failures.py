@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from core.adapters.postgres.storage import PostgresStorage
 from core.domain.events import Event, EventType
@@ -259,3 +261,12 @@ def test_connections_to_a_former_primary_are_dropped(database_url: str, superuse
             with pytest.raises(StorageUnavailable):
                 insert_user(crowd.storage)
         insert_user(crowd.storage)
+
+
+def test_an_error_quotes_no_parameter(storage: PostgresStorage) -> None:
+    """They are people's data, and errors end up in logs and debuggers."""
+    statement = text("SELECT 1 / 0 WHERE :person = 'a'")
+    with storage.read() as stores, pytest.raises(DBAPIError) as failed:
+        stores.users._connection.execute(statement, {"person": "secret@example.com"})
+    assert "SELECT 1 / 0" in str(failed.value)
+    assert "secret@example.com" not in str(failed.value)

@@ -200,3 +200,31 @@ def test_no_text_breaks_a_profile_rule(text: str) -> None:
     for field in GOOD:
         with contextlib.suppress(InvalidInput):
             check_profile({field: text})
+
+
+def nested(levels: int) -> dict[str, object]:
+    """Objects, the values in the innermost one included: `{}` has one level."""
+    value: dict[str, object] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        # 9 bytes are of the object itself; a letter of another script takes 2 in UTF-8.
+        ({"a": "x" * (16 * 1024 - 9)}, {"a": "x" * (16 * 1024 - 8)}),
+        ({"a": "é" * (8 * 1024 - 5)}, {"a": "é" * (8 * 1024 - 4)}),
+        (nested(8), nested(9)),
+        # Brackets in texts are no levels, and an escape that is spelled out is no NUL.
+        ({"a": "{[" * 50}, {"a": [[[[[[[[1]]]]]]]]}),
+        ({"a": ["\\u0000", {"b": "\\u0000"}]}, {"a": ["\\u0000", {"b": "\0"}]}),
+        ({"\\u0000": 1}, {"a": {"\0": 1}}),
+    ],
+)
+def test_the_bounds_of_attributes(good: dict[str, object], bad: dict[str, object]) -> None:
+    """16 KiB as JSON in UTF-8, eight levels, and nothing that the database cannot store."""
+    check_profile({"attributes": good})
+    with pytest.raises(InvalidInput):
+        check_profile({"attributes": bad})
