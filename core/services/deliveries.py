@@ -171,16 +171,16 @@ class Deliveries:
         if failure is None:
             outcome, held = Outcome.SENT, uow.outbox.done(message.id, owner=owner)
         elif failure.permanent or attempt >= ATTEMPTS:
-            logger.error("mail %s parked after attempt %d: %s", message.id, attempt, failure)
-            error = str(failure)
             outcome = Outcome.PARKED
-            held = uow.outbox.park(message.id, owner=owner, error=error, now=now)
+            held = uow.outbox.park(message.id, owner=owner, error=str(failure), now=now)
+            if held:
+                logger.error("mail %s parked after attempt %d: %s", message.id, attempt, failure)
         else:
-            delay = delay_after(attempt, message.id)
-            logger.warning("mail %s failed, next try in %s: %s", message.id, delay, failure)
+            outcome, delay = Outcome.RETRIED, delay_after(attempt, message.id)
             at, error = now + delay, str(failure)
-            outcome = Outcome.RETRIED
             held = uow.outbox.retry(message.id, owner=owner, at=at, error=error)
+            if held:
+                logger.warning("mail %s failed, next try in %s: %s", message.id, delay, failure)
         if not held:
             logger.warning("the lease of mail %s was lost while it was sent", message.id)
             return Outcome.LOST

@@ -149,9 +149,12 @@ def test_without_secrets_the_environment_is_taken_as_it_is() -> None:
     assert Configuration.of(environ) == Configuration(environ=environ, logins=None)
 
 
-def test_a_login_is_read_again_by_the_minute_and_after_a_refusal() -> None:
+def test_a_login_is_read_again_by_the_minute_and_after_a_refusal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Refusals in plenty ask Secrets Manager once in two seconds; while it fails, the login that
     was known is used."""
+    caplog.set_level("INFO")
     now, reads = [1000.0], [0]
     answers: list[Login | None] = []
 
@@ -178,3 +181,8 @@ def test_a_login_is_read_again_by_the_minute_and_after_a_refusal() -> None:
     answers += [third]
     assert (logins.current(), logins.current()) == (third, third)
     assert reads == [4]
+    assert caplog.messages == [
+        "new connections to the database log in as b",
+        "the database's login stays as it was: silent",
+        "new connections to the database log in as c",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -131,7 +132,9 @@ def test_a_mail_says_how_long_its_link_is_good(post: Post) -> None:
     assert told == [whole, whole - 17, 1]
 
 
-def test_a_failed_mail_is_tried_again_after_pauses_that_double(post: Post) -> None:
+def test_a_failed_mail_is_tried_again_after_pauses_that_double(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     """From about 5 s to an hour, each up to a quarter shorter; the twelfth failure parks it."""
     post.owe()
     post.relay.failure = MailFailed("421 busy", permanent=False)
@@ -153,6 +156,12 @@ def test_a_failed_mail_is_tried_again_after_pauses_that_double(post: Post) -> No
     post.clock.advance(seconds=7 * 86_400)
     assert post.deliveries.run_once(owner="worker") == 0
     assert post.outcomes() - before == {"retried": ATTEMPTS - 1, "parked": 1}
+    *tried, last = caplog.messages
+    assert len(tried) == ATTEMPTS - 1
+    for message, pause in zip(tried, pauses, strict=True):
+        waits = re.escape(str(timedelta(seconds=pause)))
+        assert re.fullmatch(rf"mail \S+ failed, next try in {waits}: 421 busy", message)
+    assert re.fullmatch(rf"mail \S+ parked after attempt {ATTEMPTS}: 421 busy", last)
 
 
 def test_what_failed_together_does_not_come_back_together() -> None:
@@ -209,7 +218,9 @@ def test_a_worker_that_slept_through_its_lease_sends_nothing(post: Post) -> None
     assert post.outcomes() - before == {"lost": 1}
 
 
-def test_a_message_whose_lease_was_lost_is_not_settled_twice(post: Post) -> None:
+def test_a_message_whose_lease_was_lost_is_not_settled_twice(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     """What the first worker thinks of it changes nothing for the second, who is at work on it."""
     post.owe()
     post.relay.failure, post.relay.during = MailFailed("550 no", permanent=True), threading.Event()
@@ -221,6 +232,8 @@ def test_a_message_whose_lease_was_lost_is_not_settled_twice(post: Post) -> None
         slow.result(30)
     ((attempts, owner, parked, error, _),) = post.rows()
     assert (attempts, owner, parked, error) == (2, "other", None, None)
+    (told,) = caplog.messages
+    assert re.fullmatch(r"the lease of mail \S+ was lost while it was sent", told)
 
 
 def test_a_message_that_ends_its_workers_is_parked_at_last(post: Post) -> None:
@@ -244,12 +257,16 @@ def test_leases_that_are_handed_back_cost_no_attempt(post: Post) -> None:
     assert len(post.relay.taken) == 3
 
 
-def test_a_mailer_that_breaks_is_a_failure_like_others(post: Post) -> None:
+def test_a_mailer_that_breaks_is_a_failure_like_others(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of one message and one attempt; what it says may hold an address, and is not kept."""
     post.owe(2)
     post.relay.failure = RuntimeError("ada@example.com")
     assert post.deliveries.run_once(owner="worker") == 2
     assert {row[:4] for row in post.rows()} == {(1, None, None, "RuntimeError")}
+    told = [each for each in caplog.records if each.getMessage() == "a mail could not be sent"]
+    assert [each.exc_info[0] for each in told if each.exc_info] == [RuntimeError] * 2
 
 
 def test_each_handled_message_is_counted_by_its_outcome(post: Post) -> None:

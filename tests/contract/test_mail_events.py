@@ -254,7 +254,9 @@ def test_a_report_that_was_not_stored_stays(post: Post) -> None:
     assert not post.mailed(address)
 
 
-def test_the_job_reads_reports_before_it_sends(post: Post) -> None:
+def test_the_job_reads_reports_before_it_sends(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     """So that the Lambda schedule needs no job of its own; a queue that fails keeps no mail."""
     address = random_email()
     post.put(bounce(address))
@@ -266,6 +268,8 @@ def test_the_job_reads_reports_before_it_sends(post: Post) -> None:
     assert post.relay.mailed == []
     post.sqs.delete_queue(QueueUrl=post.queue)
     assert run_job(core, "outbox", 20) == {"handled": 0, "mail_events": 0}
+    (told,) = [each for each in caplog.messages if each.startswith("mail events wait: ")]
+    assert "the queue of mail events answered" in told
     post.sqs.create_queue(QueueName="events")
 
 

@@ -129,14 +129,17 @@ def test_an_unknown_key_is_looked_up_every_five_seconds_at_most(service: Issuer)
     assert service.keys.reads == 2
 
 
-def test_the_last_keys_serve_while_the_database_is_down(service: Issuer) -> None:
-    """Tokens verify through an outage, and not every one of them tries to end it."""
+def test_the_last_keys_serve_while_the_database_is_down(
+    service: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tokens verify through an outage, and not every one of them tries to end it and tells so."""
     token = service.issue()
     service.keys.down = True
     service.clock.advance(seconds=61)
     for _ in range(20):
         assert service.accepts(token)
     assert service.keys.reads == 2
+    assert caplog.messages == ["The signing keys could not be read"]
     service.clock.advance(seconds=5)
     service.keys.down = False
     assert service.accepts(token)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,30 @@ def test_a_refusal_is_a_problem(port: int, method: str, path: str, status: int) 
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["allow"] == ("GET, HEAD" if status == 405 else None)
+
+
+def test_a_page_that_fails_is_told(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    ask(port, path="/fails")
+    (record,) = caplog.records
+    assert record.getMessage() == "a page of the side server failed"
+    assert record.exc_info is not None
+    assert record.exc_info[0] is RuntimeError
+
+
+def test_a_connection_that_fails_is_told_in_the_log_alone(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """socketserver would print the address of the client."""
+
+    class Broken(dict[str, Callable[[], Page]]):
+        def get(self, *_: object) -> Any:
+            raise RuntimeError
+
+    listener = listen("127.0.0.1", 0)
+    with side_server(listener, Broken()), pytest.raises(http.client.RemoteDisconnected):
+        ask(listener.getsockname()[1])
+    assert caplog.messages == ["a connection of the side server failed"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_page_has_its_own_status(port: int) -> None:

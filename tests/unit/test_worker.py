@@ -83,6 +83,26 @@ def test_pauses_grow_to_half_a_minute(tmp_path: Path) -> None:
     assert stop.pauses == pytest.approx([*doubled, 30, 30, 30])
 
 
+def test_what_nobody_expected_ends_no_worker_and_is_told_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = build_core(settings_without_database(tmp_path))
+    worker, stop = Worker(core), Waited()
+
+    def broken() -> int:
+        raise KeyError("nobody knows why")
+
+    monkeypatch.setattr(worker, "_look", broken)
+    worker.run(stop)
+    core.close()
+    assert len(stop.pauses) == 12
+    first, *_ = [each for each in caplog.records if each.name == "handler.worker"]
+    assert first.getMessage() == "worker failed, and will be tried again"
+    assert first.exc_info is not None
+    assert first.exc_info[0] is KeyError
+    assert caplog.messages.count(first.getMessage()) == 1
+
+
 @dataclass
 class Breaking:
     """Implements Mailer by another one; every connection of `database` is lost with one mail."""
