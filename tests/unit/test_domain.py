@@ -202,6 +202,35 @@ def test_no_text_breaks_a_profile_rule(text: str) -> None:
             check_profile({field: text})
 
 
+PICTURE = "https://example.com/"
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("username", "abc", "ab"),
+        ("username", "a" * 32, "a" * 33),
+        *((field, "x" * 200, "x" * 201) for field in ("display_name", "given_name", "family_name")),
+        ("phone", "+1234567", "+123456"),
+        ("phone", "+" + "1" * 15, "+" + "1" * 16),
+        ("phone", "+1555010", "+0155501"),
+        ("locale", "de", "d"),
+        ("locale", "deu", "deut"),
+        ("locale", "de-abcde", "de-abc"),
+        ("locale", "de-abcdefgh", "de-abcdefghi"),
+        ("picture", PICTURE + "a" * (2048 - len(PICTURE)), PICTURE + "a" * (2049 - len(PICTURE))),
+        ("picture", "https://example.com:65535/a", "https://example.com:65536/a"),
+        ("picture", f"https://{'a' * 63}.com/", f"https://{'a' * 64}.com/"),
+    ],
+)
+def test_the_bounds_of_fields(field: str, good: str, bad: str) -> None:
+    """Those that the API's document tells, to the character."""
+    check_profile({field: good})
+    with pytest.raises(InvalidInput) as refused:
+        check_profile({field: bad})
+    assert [error.pointer for error in refused.value.errors] == [f"/{field}"]
+
+
 def nested(levels: int) -> dict[str, object]:
     """Objects, the values in the innermost one included: `{}` has one level."""
     value: dict[str, object] = {}

@@ -116,4 +116,7 @@ def _be_less_urgent() -> None:
         # Of this thread alone: Linux keeps a nice value for each (sched(7), "The nice value").
         # A sandbox may forbid it, and then they are as urgent as the others.
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            thread = threading.get_native_id()
+            # Of a process that is itself less urgent than others, they are so by as much again.
+            own = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, own + _NICENESS)
