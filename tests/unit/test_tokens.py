@@ -321,4 +321,8 @@ def test_memory_of_verified_tokens_is_bounded() -> None:
     issued = [service.forge(service.header(), service.payload(n=n)) for n in range(4)]
     for token in issued + issued:
         assert tokens.verify(token) == service.claims()
-    assert len(tokens._verified._entries) == 2
+    remembered = [hashlib.sha256(token.encode()).digest() for token in issued]
+    assert list(tokens._verified._entries) == remembered[2:]
+    for token in (issued[2], issued[0]):
+        tokens.verify(token)
+    assert list(tokens._verified._entries) == [remembered[2], remembered[0]]
