@@ -346,6 +346,22 @@ def test_a_hash_that_another_login_renews_meanwhile_is_the_same_password(
     assert failures_of(superuser_url, owner) == 0
 
 
+@pytest.mark.parametrize("act", ACTS)
+def test_a_success_forgives_failures_of_its_own_address_alone(
+    strict: Core, email: str, act: Act
+) -> None:
+    """Else whoever guesses goes on behind each login of the owner."""
+    owner = owner_of(strict, email)
+    for _ in range(2):
+        with pytest.raises(InvalidCredentials):
+            log_in(strict, email, WRONG)
+    done(strict, act, owner, anywhere())
+    with pytest.raises(InvalidCredentials):
+        log_in(strict, email, WRONG)
+    with pytest.raises(TooManyRequests):
+        log_in(strict, email, WRONG)
+
+
 def test_guesses_at_work_are_bounded_at_a_known_address_by_themselves(
     strict: Core, email: str
 ) -> None:

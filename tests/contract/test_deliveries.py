@@ -164,6 +164,12 @@ def test_a_failed_mail_is_tried_again_after_pauses_that_double(
     assert re.fullmatch(rf"mail \S+ parked after attempt {ATTEMPTS}: 421 busy", last)
 
 
+def test_a_batch_has_time_for_mails_that_all_time_out(post: Post) -> None:
+    """Its lease is that long: ten times the deadline of a mail, and five seconds each besides."""
+    settings = replace(post.core.settings, mail_timeout=7.0)
+    assert replace(post.deliveries, settings=settings).longest_batch == 120
+
+
 def test_what_failed_together_does_not_come_back_together() -> None:
     """After an outage the relay is not asked for all mails within one moment."""
     pauses = sorted(delay_after(12, IDS.new()) for _ in range(1000))
