@@ -21,7 +21,7 @@ checked() {
 
 case ${1:-} in
     templates)
-        make synth ENV=
+        make --no-print-directory synth ENV=
         checked 1500 --config-file scripts/checkov.yaml --directory build/cdk
         ;;
     manifests)

@@ -30,8 +30,8 @@ BUDGET = 120.0
 # What a fixture of all tests runs, in the process of the tests and in one that it starts.
 SHARED, SHARED_SERVER = "shared", "shared server"
 _OF_PROCESSES = "COVERAGE_PROCESS_CONFIG"
-# The fixture of tests that compare a whole document: whatever it is made of, they see it.
-_WRITES_TABLES = "write_tables"
+# The fixture of tests that compare a whole document, which shows much of what an import defines.
+_COMPARING_FIXTURE = "write_tables"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,7 +42,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         with _context(item.nodeid, of_processes=item.nodeid):
             return (yield)
     finally:
-        compares = _WRITES_TABLES in getattr(item, "fixturenames", ())
+        compares = _COMPARING_FIXTURE in getattr(item, "fixturenames", ())
         _note(item.nodeid, round(time.monotonic() - began, 3), compares=compares)
 
 

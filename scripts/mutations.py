@@ -1,7 +1,7 @@
 """Every place of a source where one small change makes another program, for `scripts.mutants`.
 
 Python is read as a syntax tree. Prose (strings with blanks, f-strings, docstrings, descriptions),
-types, protocols and forms are left alone: a change there is none of behaviour.
+types and protocols are left alone: a change there is none of behaviour.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Div: ast.Mult,
 }
-# Arguments that say something to readers, and those of forms that the type checker alone sees.
+# Arguments that say something to readers, and two that guard against mistakes of our own, which the
+# type checker finds before a test does.
 _PROSE = {"description", "summary", "title", "doc", "detail", "reason"}
 _HELP = {"help", "short_help", "epilog", "show_default"}
 _LEFT_ALONE = _PROSE | _HELP | {"frozen", "kw_only"}

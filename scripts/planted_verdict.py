@@ -85,7 +85,7 @@ def read_outcome(status: int, report: Path) -> Outcome:
     broken = tuple(
         _node(case)
         for case in cases
-        # The folder of a module that cannot be collected has no name.
+        # With -x the session, which has no name, fails behind a module that cannot be collected.
         if case.get("name") and (case.find("failure") is not None or case.find("error") is not None)
     )
     return Outcome(

@@ -46,7 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Beside others, files with slow tests come first, then by number: nobody waits for a last one.
+    """In a worker of xdist, files with slow tests come first, then those with most tests, so that
+    no long file starts last.
 
     RECORDED_TESTS is a folder that gets what each run has selected (scripts/complete.py).
     """

@@ -52,7 +52,7 @@ def _grounds(made: Estimate) -> list[str]:
     return lines
 
 
-def told(made: Estimate) -> int:
+def report(made: Estimate) -> int:
     """Prints the table and the budget; 1 if the total is above it, else 0."""
     sys.stdout.write(table(made))
     name, budget = made.environment.name, made.environment.monthly_budget_usd
@@ -67,7 +67,7 @@ def main() -> int:
     status = 0
     for name in sys.argv[1:] or list(ENVIRONMENTS):
         try:
-            status = max(status, told(_estimate(name)))
+            status = max(status, report(_estimate(name)))
         except (ConfigurationError, CostError) as error:
             print(f"cost: {error}", file=sys.stderr)
             return 2

@@ -115,11 +115,12 @@ class Deliveries:
             if attempt is None:
                 logger.info("message %s is another worker's by now", message.id)
                 return
-            mail = None
+            mail: Mail | None = None
+            failure: MailFailed | None = None
             outcome = Outcome.DROPPED
             if attempt > ATTEMPTS:
-                interrupted = MailFailed(_INTERRUPTED, permanent=True)
-                outcome = self._settle(uow, message, owner, attempt - 1, interrupted)
+                attempt, failure = attempt - 1, MailFailed(_INTERRUPTED, permanent=True)
+                outcome = self._settle(uow, message, owner, attempt, failure)
             else:
                 mail = self._compose(uow, message)
                 if mail is not None and self.suppressions.holds(uow, mail.to):
@@ -133,7 +134,7 @@ class Deliveries:
             with self.storage.write(context) as uow:
                 outcome = self._settle(uow, message, owner, attempt, failure)
                 uow.commit()
-        self.metrics.delivery(outcome)
+        self._tell(message, outcome, attempt, failure)
 
     def _at_hand(self) -> datetime:
         # Twice what it can take, so that nobody else begins while it is under way.
@@ -157,7 +158,20 @@ class Deliveries:
                 return
             outcome = self._settle(uow, message, owner, attempt, failure)
             uow.commit()
+        self._tell(message, outcome, attempt, failure)
+
+    def _tell(
+        self, message: OutboxMessage, outcome: Outcome, attempt: int, failure: MailFailed | None
+    ) -> None:
+        """Behind the commit: before it nothing is so yet."""
         self.metrics.delivery(outcome)
+        if outcome is Outcome.PARKED:
+            logger.error("mail %s parked after attempt %d: %s", message.id, attempt, failure)
+        elif outcome is Outcome.RETRIED:
+            delay = delay_after(attempt, message.id)
+            logger.warning("mail %s failed, next try in %s: %s", message.id, delay, failure)
+        elif outcome is Outcome.LOST:
+            logger.warning("the lease of mail %s was lost while it was sent", message.id)
 
     def _settle(
         self,
@@ -173,18 +187,10 @@ class Deliveries:
         elif failure.permanent or attempt >= ATTEMPTS:
             outcome = Outcome.PARKED
             held = uow.outbox.park(message.id, owner=owner, error=str(failure), now=now)
-            if held:
-                logger.error("mail %s parked after attempt %d: %s", message.id, attempt, failure)
         else:
-            outcome, delay = Outcome.RETRIED, delay_after(attempt, message.id)
-            at, error = now + delay, str(failure)
-            held = uow.outbox.retry(message.id, owner=owner, at=at, error=error)
-            if held:
-                logger.warning("mail %s failed, next try in %s: %s", message.id, delay, failure)
-        if not held:
-            logger.warning("the lease of mail %s was lost while it was sent", message.id)
-            return Outcome.LOST
-        return outcome
+            outcome, at = Outcome.RETRIED, now + delay_after(attempt, message.id)
+            held = uow.outbox.retry(message.id, owner=owner, at=at, error=str(failure))
+        return outcome if held else Outcome.LOST
 
     def _compose(self, uow: UnitOfWork, message: OutboxMessage) -> Mail | None:
         """None when there is nothing to send any more, or nobody to send it to."""

@@ -164,8 +164,10 @@ class TestServe:
         url = f"http://127.0.0.1:{port}"
         with Command.start("serve", settings=more, cwd=tmp_path, files=128 + 10) as command:
             command.wait_until(lambda: status(url, "/health/live") == 200, what="service")
+            idle = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(8)]
+            command.wait_until(lambda: status(url, "/health/live") == 200, what="the ninth")
             # The next one is the tenth.
-            idle = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(9)]
+            idle.append(socket.create_connection(("127.0.0.1", port), 30))
             command.wait_until(lambda: status(url, "/health/live") == 503, what="503")
             refused = httpx.get(url, timeout=30, trust_env=False)
             assert refused.headers["content-type"] == "application/problem+json"

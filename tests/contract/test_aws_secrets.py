@@ -17,6 +17,7 @@ from core.ports.logins import Login
 from handler.aws.logins import SecretLogins
 from handler.configuration import Configuration
 from tests.support.aws import Secrets, aws_secrets
+from tests.support.log_lines import told_by
 
 KEY = base64.b64encode(bytes(range(48))).decode()
 PASSWORD = "p/ss:w@rd?#%& "
@@ -154,7 +155,7 @@ def test_a_login_is_read_again_by_the_minute_and_after_a_refusal(
 ) -> None:
     """Refusals in plenty ask Secrets Manager once in two seconds; while it fails, the login that
     was known is used."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="handler.aws.logins")
     now, reads = [1000.0], [0]
     answers: list[Login | None] = []
 
@@ -181,7 +182,7 @@ def test_a_login_is_read_again_by_the_minute_and_after_a_refusal(
     answers += [third]
     assert (logins.current(), logins.current()) == (third, third)
     assert reads == [4]
-    assert caplog.messages == [
+    assert told_by("handler.aws.logins", caplog) == [
         "new connections to the database log in as b",
         "the database's login stays as it was: silent",
         "new connections to the database log in as c",

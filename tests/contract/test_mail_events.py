@@ -24,6 +24,7 @@ from handler.worker import run_job
 from tests.support.aws import REGION, aws_secrets
 from tests.support.databases import migrated
 from tests.support.environment import service_environment
+from tests.support.log_lines import told_by
 from tests.support.people import PASSWORD, random_email
 from tests.support.storage import CONTEXT, query
 
@@ -268,8 +269,8 @@ def test_the_job_reads_reports_before_it_sends(
     assert post.relay.mailed == []
     post.sqs.delete_queue(QueueUrl=post.queue)
     assert run_job(core, "outbox", 20) == {"handled": 0, "mail_events": 0}
-    (told,) = [each for each in caplog.messages if each.startswith("mail events wait: ")]
-    assert "the queue of mail events answered" in told
+    (told,) = told_by("handler.worker", caplog)
+    assert told.startswith("mail events wait: the queue of mail events answered")
     post.sqs.create_queue(QueueName="events")
 
 

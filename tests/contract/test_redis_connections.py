@@ -9,7 +9,7 @@ from tests.support.redis_server import redis_server
 
 
 def test_a_connection_is_of_the_user_and_database_of_the_url(tmp_path: Path) -> None:
-    """It speaks RESP 2 and does not introduce itself: no round trip but the login."""
+    """It speaks RESP 2 and does not introduce itself."""
     with redis_server(tmp_path) as server:
         server.command("ACL", "SETUSER", "service", "on", ">secret", "~*", "+@all")
         url = f"redis://service:secret@127.0.0.1:{server.port}/3"

@@ -72,10 +72,13 @@ def test_a_wrong_context_is_named(change: dict[str, Any], complaint: str) -> Non
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("command", ["assembly", "compliance", "cost"])
-def test_an_unknown_environment_is_refused_in_one_line(command: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [("assembly", "synth"), ("compliance", "compliance"), ("cost", "cost")],
+)
+def test_an_unknown_environment_is_refused_in_one_line(module: str, command: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", f"cdk.{command}", "nowhere"],
+        [sys.executable, "-m", f"cdk.{module}", "nowhere"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -83,7 +86,7 @@ def test_an_unknown_environment_is_refused_in_one_line(command: str) -> None:
     )
     assert run.returncode == 2
     assert run.stdout == ""
-    assert re.fullmatch(r"(synth|compliance|cost): env is nowhere; say one: \S.*\n", run.stderr)
+    assert re.fullmatch(rf"{command}: env is nowhere; say one: \S.*\n", run.stderr)
 
 
 def test_development_needs_an_account_alone() -> None:

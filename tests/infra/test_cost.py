@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from cdk.config.deployment import ENVIRONMENTS
-from cdk.cost.__main__ import table, told
+from cdk.cost import __main__ as command
+from cdk.cost.__main__ import report, table
 from cdk.cost.book import EVERY_REGION, Assumptions, CostError, Prices
 from cdk.cost.estimate import Estimate, estimate
 from cdk.cost.free import FREE
@@ -175,10 +177,35 @@ def test_what_is_above_its_budget_is_told_and_fails(
         (above, 1, "cost: staging is above its budget\n"),
     ):
         environment = replace(made.environment, monthly_budget_usd=budget)
-        assert told(replace(made, environment=environment)) == status
+        assert report(replace(made, environment=environment)) == status
         out, err = capsys.readouterr()
-        assert out.endswith(f"The budget of staging is {budget} USD a month.\n")
+        assert out.endswith(f"The budget of staging is {budget:,} USD a month.\n")
         assert err == said
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [([], list(ENVIRONMENTS)), (["production", "staging"], ["production", "staging"])],
+)
+def test_one_that_is_above_its_budget_fails_for_all(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], asked: list[str]
+) -> None:
+    """Every environment is told, and those behind it take nothing back."""
+    told: list[str] = []
+
+    def made(name: str) -> str:
+        told.append(name)
+        return name
+
+    monkeypatch.setattr(command, "_estimate", made)
+    for above in asked:
+        told.clear()
+        monkeypatch.setattr(command, "report", lambda name, above=above: int(name == above))
+        monkeypatch.setattr(sys, "argv", ["cost", *names])
+        assert command.main() == 1
+        assert told == asked
+    monkeypatch.setattr(command, "report", lambda _: 0)
+    assert command.main() == 0
 
 
 def test_two_prices_of_one_item_are_refused() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "log-schema.json").read_text())
@@ -28,8 +29,8 @@ def parsed(text: str) -> list[dict[str, Any]]:
 def logging_restored() -> Iterator[io.StringIO]:
     """A stream to log to; afterwards every logger is what it was before."""
     root = logging.getLogger()
-    known = [x for x in root.manager.loggerDict.values() if isinstance(x, logging.Logger)]
-    before = [(x, x.handlers[:], x.level, x.propagate) for x in [root, *known]]
+    known = [root, *_loggers()]
+    before = [(x, x.handlers[:], x.level, x.propagate) for x in known]
     try:
         yield io.StringIO()
     finally:
@@ -38,3 +39,19 @@ def logging_restored() -> Iterator[io.StringIO]:
             changed.handlers[:] = handlers
             changed.setLevel(level)
             changed.propagate = propagate
+        for made in _loggers():
+            if made not in known:
+                made.handlers.clear()
+                made.setLevel(logging.NOTSET)
+                made.propagate = True
+
+
+def _loggers() -> list[logging.Logger]:
+    """Those that somebody has asked for by their name."""
+    named = logging.getLogger().manager.loggerDict.values()
+    return [each for each in named if isinstance(each, logging.Logger)]
+
+
+def told_by(logger: str, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The messages of one logger; other threads may log meanwhile."""
+    return [each.getMessage() for each in caplog.records if each.name == logger]

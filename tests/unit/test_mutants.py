@@ -98,7 +98,7 @@ EVERY = [IT, OTHER, ELSEWHERE]
 @pytest.fixture
 def covering(tmp_path: Path) -> Covering:
     """As if the tests of test_a.py ran lines 2 and 3, and a server of test_b.py line 3; test_one
-    came first, and imported it."""
+    came first, and imported it; the one of test_c.py compares a document."""
     data = coverage.CoverageData(str(tmp_path / "lines"))
     for context, lines in {
         "": [1, 2, 3, 5],

@@ -74,7 +74,7 @@ def test_protocols_stay() -> None:
 
 
 def test_descriptions_stay() -> None:
-    """Only readers would see that one is missing. So do forms, which the type checker sees."""
+    """Only readers see that one is missing. What the type checker guards stays too."""
     assert changes("x = Model(frozen=True)") == []
     assert changes("x = option('--port', show_default=True)") == [
         "x = option(('--portx'), show_default=True)"

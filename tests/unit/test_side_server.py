@@ -17,6 +17,7 @@ from core.errors import ConfigurationError
 from handler.listener import listen, listen_beside
 from handler.side_server import MOST_CONNECTIONS, Page, side_server
 from tests.support.asgi_server import connect, exchange
+from tests.support.log_lines import told_by
 
 DEADLINE = 0.6
 PATIENCE = 60.0
@@ -116,10 +117,8 @@ def test_a_refusal_is_a_problem(port: int, method: str, path: str, status: int) 
 
 def test_a_page_that_fails_is_told(port: int, caplog: pytest.LogCaptureFixture) -> None:
     ask(port, path="/fails")
-    (record,) = caplog.records
-    assert record.getMessage() == "a page of the side server failed"
-    assert record.exc_info is not None
-    assert record.exc_info[0] is RuntimeError
+    assert told_by("handler.side_server", caplog) == ["a page of the side server failed"]
+    assert "RuntimeError: of this page only" in caplog.text
 
 
 def test_a_connection_that_fails_is_told_in_the_log_alone(
@@ -134,7 +133,7 @@ def test_a_connection_that_fails_is_told_in_the_log_alone(
     listener = listen("127.0.0.1", 0)
     with side_server(listener, Broken()), pytest.raises(http.client.RemoteDisconnected):
         ask(listener.getsockname()[1])
-    assert caplog.messages == ["a connection of the side server failed"]
+    assert told_by("handler.side_server", caplog) == ["a connection of the side server failed"]
     assert capsys.readouterr() == ("", "")
 
 

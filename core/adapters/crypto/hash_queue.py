@@ -117,6 +117,6 @@ def _be_less_urgent() -> None:
         # A sandbox may forbid it, and then they are as urgent as the others.
         with suppress(OSError):
             thread = threading.get_native_id()
-            # Of a process that is itself less urgent than others, they are so by as much again.
+            # Added to the process's own, which may not be 0.
             own = os.getpriority(os.PRIO_PROCESS, thread)
             os.setpriority(os.PRIO_PROCESS, thread, own + _NICENESS)
