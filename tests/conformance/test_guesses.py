@@ -174,6 +174,15 @@ def test_a_database_that_goes_away_counts_as_no_failure(
     done(strict, act, owner, where)
 
 
+def test_an_overload_is_told_to_other_processes_at_once(strict: Core, email: str) -> None:
+    """Else they take the guesses of two of them for guesses at work, and let the owner wait."""
+    where = anywhere()
+    for _ in range(2):
+        with closing(build_core(strict.settings)) as crowded, pytest.raises(Overloaded):
+            log_in(with_hasher(crowded, Crowded(crowded.hasher)), email, PASSWORD, where)
+    log_in(strict, email, PASSWORD, where)
+
+
 @pytest.mark.parametrize("act", ACTS)
 def test_a_request_that_is_given_up_counts_as_no_failure(
     strict: Core, email: str, act: Act

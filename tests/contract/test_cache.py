@@ -105,6 +105,15 @@ def test_a_sweep_over_many_keys_takes_bounded_memory() -> None:
     assert cache.get("k999") is not None
 
 
+def test_keys_take_room_too() -> None:
+    """Four bytes a character, and 300 for the entry."""
+    cache = MemoryCache(max_bytes=7000)
+    for n in range(100):
+        cache.put(f"{n:0100}", b"", seconds=60)
+    kept = [n for n in range(100) if cache.get(f"{n:0100}") is not None]
+    assert kept == list(range(90, 100))
+
+
 def test_a_cache_has_sixteen_mebibytes_if_nothing_is_said() -> None:
     """A process has a limit of memory; without one of its own a cache would end it."""
     cache = MemoryCache()

@@ -95,6 +95,8 @@ class Late:
         left one, too."""
         assert self.begun.wait(30)
         attempts = [each for each in threading.enumerate() if each.name == "smtp"]
+        # None keeps the process from ending.
+        assert all(each.daemon for each in attempts)
         self.given_up.set()
         for attempt in attempts:
             attempt.join(30)
