@@ -10,11 +10,13 @@ import pytest
 
 from tests.support.clients import Answer, Client
 from tests.support.mailbox import Mailbox
-from tests.support.people import PASSWORD, proof, random_email
+from tests.support.people import PASSWORD, People, proof, random_email
+from tests.support.staff import Staff
 from tests.support.storage import OF_REQUEST, query
 
 NEW = "an entirely different sentence"
 ME = "/v1/users/me"
+PAYLOADS = f"SELECT payload FROM audit_payloads WHERE event_{OF_REQUEST} ORDER BY event_id"
 EVENTS = (
     "SELECT type, coalesce(actor::text, ''), coalesce(subject::text, '') FROM audit_events"
     f" WHERE {OF_REQUEST} ORDER BY type"
@@ -23,10 +25,12 @@ EVENTS = (
 
 @dataclass(frozen=True)
 class Done:
-    """An answer, and the events of its request: each its type, its actor and its subject."""
+    """An answer, and the events of its request: each its type, its actor and its subject; and what
+    they tell besides."""
 
     answer: Answer
     events: list[tuple[Any, ...]]
+    payloads: list[dict[str, Any]]
 
 
 @dataclass
@@ -41,7 +45,9 @@ class Story:
         request_id = secrets.token_hex(8)
         headers = [("x-request-id", request_id)]
         answer = self.client.request(method, path, headers=headers, **sent)
-        return Done(answer, query(self.superuser_url, EVENTS, (request_id,)))
+        events = query(self.superuser_url, EVENTS, (request_id,))
+        payloads = [row[0] for row in query(self.superuser_url, PAYLOADS, (request_id,))]
+        return Done(answer, events, payloads)
 
     def log_in(self, email: str, password: str) -> Done:
         return self.post("/v1/auth/login", {"identifier": email, "password": password})
@@ -100,6 +106,37 @@ def test_each_step_of_an_account_is_in_the_trail(story: Story, mailbox: Mailbox)
     token = story.token(email, PASSWORD)
     left = story.send("DELETE", ME, token=token)
     assert left.events == own("erasure.requested", "user.deactivated")
+
+
+def test_the_trail_names_the_sessions_that_ended(
+    story: Story, people: People, staff: Staff
+) -> None:
+    """And why: by logout, by oneself, all at once, by an administrator."""
+    person = people.verified()
+
+    def session() -> dict[str, str]:
+        tokens: dict[str, str] = story.log_in(person.email, PASSWORD).answer.json()
+        return tokens
+
+    def told(done: Done) -> tuple[set[str], str]:
+        (payload,) = done.payloads
+        return set(payload["session_ids"]), payload["reason"]
+
+    def ids(*sessions: dict[str, str]) -> set[str]:
+        return {each["session_id"] for each in sessions}
+
+    revoke_all = f"/v1/users/{person.user_id}/revoke-sessions"
+    one, other = session(), session()
+    ended = story.send("DELETE", f"{ME}/sessions/{other['session_id']}", token=one["access_token"])
+    assert told(ended) == (ids(other), "user_revoked")
+    left = story.post("/v1/auth/logout", token=one["access_token"])
+    assert told(left) == (ids(one), "logout")
+    both = session(), session()
+    everywhere = story.post("/v1/auth/logout-all", token=both[0]["access_token"])
+    assert told(everywhere) == (ids(*both), "logout_all")
+    both = session(), session()
+    revoked = story.post(revoke_all, token=staff.admin.token)
+    assert told(revoked) == (ids(*both), "revoked_by_admin")
 
 
 def test_the_first_refusal_of_a_flood_is_in_the_trail(story: Story) -> None:

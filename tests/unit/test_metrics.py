@@ -99,6 +99,24 @@ def test_names_types_and_labels_are_those_of_the_design(metrics: PrometheusMetri
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "values"),
+    [
+        ("searches_refused_total", "reason", {"caller", "process", "too_broad"}),
+        ("mails_throttled_total", "purpose", {"register", "verify", "reset"}),
+        ("redis_errors_total", "operation", {"get", "set", "limit", "ping", "slots"}),
+    ],
+)
+def test_what_may_be_counted_is_there_from_the_start(
+    metrics: PrometheusMetrics, name: str, label: str, values: set[str]
+) -> None:
+    """`increase()` misses the first count of a series that begins with it."""
+    found = {
+        dict(labels)[label]: count for (it, labels), count in series(metrics).items() if it == name
+    }
+    assert found == dict.fromkeys(values, 0.0)
+
+
 def test_counters_end_in_total_once_and_have_no_timestamps(metrics: PrometheusMetrics) -> None:
     """No `_total_total`, and no `_created` series, which would double the page."""
     exercise(metrics)
