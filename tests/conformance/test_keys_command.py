@@ -50,7 +50,10 @@ class Place:
     def listed(self, **changes: str) -> dict[str, bool]:
         code, text, error = self.run("keys", "list", "--json", **changes)
         assert (code, error) == (0, "")
-        return {key["kid"]: key["opens"] for key in json.loads(text)["keys"]}
+        keys = json.loads(text)["keys"]
+        told = {"kid", "opens", "created_at", "active_from", "retired_at"}
+        assert all(key.keys() == told for key in keys)
+        return {key["kid"]: key["opens"] for key in keys}
 
     def check(self) -> dict[str, str]:
         """What the doctor says of the keys."""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -79,6 +80,12 @@ def test_parked_mails_are_listed_and_sent_after_all(place: Place) -> None:
     code, text, _ = place.outbox("list", "--json")
     (parked,) = json.loads(text)["parked"]
     assert parked["id"] in place.outbox("list")[1]
+    assert datetime.fromisoformat(parked["created_at"]) < datetime.fromisoformat(
+        parked["parked_at"]
+    )
+    assert parked.keys() == {"id", "template", "attempts", "created_at", "parked_at", "error"}
+    assert (parked["template"], parked["attempts"]) == ("verify_email", 1)
+    assert parked["error"] == "the relay answered 550 5.1.1 <(address)> unknown"
     other = str(uuid4())
     code, text, error = place.outbox("retry", parked["id"], other)
     assert (code, text, error) == (1, "Due again: 1\n", f"not parked: {other}\n")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from core.errors import InvalidInput
 from handler.http.body import RequestBody, Secret
 from handler.http.problems import HttpProblem
-from handler.http.strict_json import MAX_DEPTH, MAX_INTEGER, parse_json
+from handler.http.strict_json import MAX_DEPTH, MAX_INTEGER, MAX_VALUES, parse_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(
@@ -85,6 +85,11 @@ def test_the_bounds_themselves_are_allowed() -> None:
     assert parse_json(depth)
     assert parse_json(b"[" + b",".join([b"{}"] * 50) + b"]") == [{}] * 50
     assert parse_json(rb'["\\u0000", "\\ud800", "[[[[", "\ud83d\ude00"]')[3] == "\U0001f600"
+
+
+def test_commas_inside_strings_are_no_values() -> None:
+    text = ',"a":1,' * MAX_VALUES
+    assert parse_json(json.dumps({"a": text}).encode()) == {"a": text}
 
 
 def test_brackets_inside_strings_are_no_levels() -> None:
