@@ -329,7 +329,7 @@ def test_a_name_that_is_not_resolved_costs_the_deadline() -> None:
         opened_within(0.05, opening)
     waiting = [each for each in threading.enumerate() if each.name == "redis-connect"]
     # Nor does it keep the process from ending.
-    assert [each.daemon for each in waiting] == [True]
+    assert {each.daemon for each in waiting} == {True}
     release.set()
     other.settimeout(30)
     assert other.recv(1) == b""
