@@ -107,3 +107,16 @@ def test_nodes_without_a_name_are_those_that_were_asked(tmp_path: Path, kind: st
         assert [cache.get(f"k{n}") for n in range(30)] == [b"v"] * 30
         assert not place.metrics.failed
         place.server.close()
+
+
+def test_a_slot_that_nobody_serves_is_told(tmp_path: Path) -> None:
+    """Though every node answers: a part of the counters is in this process alone."""
+    with redis_cluster(tmp_path) as servers:
+        whole = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT)
+        assert whole.server.reachable() is True
+        whole.server.close()
+        for server in servers:
+            server.command("CLUSTER", "DELSLOTS", 0)
+        holed = RedisPlace.at(f"{servers[0].url}/?cluster=true", waits=PATIENT)
+        assert holed.server.reachable() is False
+        holed.server.close()
