@@ -137,17 +137,18 @@ class Covering:
 
     def tests(self, mutation: Mutation) -> list[str]:
         """Node ids of those that run its lines, those of one file together, within BUDGET: first
-        those that are known to, then those that share what does, and of these first the ones that
-        compare a document."""
+        those that are known to, then those that share what does. Of these the ones that compare a
+        document are asked first, and in any case."""
         first, last = mutation.lines
         found = self._of_lines(mutation.path, range(first, last + 1))
         self._of_names(mutation.names, found, seen=set())
-        chosen: list[str] = []
         known = {test for name in found for test in self._of_context(name)}
         shared = {test for name in found for test in self._sharing(name)} - known
-        for tests in (known, shared & self._comparing, shared - self._comparing):
-            chosen += self._within_budget(tests, BUDGET - self._taken(chosen))
-        return chosen
+        chosen = self._within_budget(known)
+        left = BUDGET - self._taken(chosen)
+        # However many run its lines: a name or a bound in a document is seen by these alone.
+        chosen += self._within_budget(shared & self._comparing)
+        return chosen + self._within_budget(shared - self._comparing, left)
 
     def tests_of(self, files: Iterable[str]) -> list[str]:
         """Node ids of files of tests, within BUDGET."""

@@ -194,14 +194,20 @@ def test_one_run_of_the_tests_records_their_lines(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_a_mutant_take_no_longer_than_its_budget(tmp_path: Path) -> None:
+    """But for those that compare a document, which have a budget of their own."""
     data = coverage.CoverageData(str(tmp_path / "lines"))
     tests = [f"tests/unit/test_{file}.py::test_{n}" for file in "ab" for n in range(100)]
     for test in tests:
         data.set_context(test)
         data.add_lines({"/core/x.py": [1]})
+    data.set_context(SHARED)
+    data.add_lines({"/core/x.py": [1]})
     data.write()
-    (tmp_path / "1.jsonl").write_text("\n".join(json.dumps([test, 2.0, False]) for test in tests))
-    chosen = Covering(tmp_path / "lines", tmp_path, {"core/x.py": "a"}).tests(mutation(1))
+    notes = [*((test, 2.0, False) for test in tests), (DOCUMENT, 3.0, True)]
+    (tmp_path / "1.jsonl").write_text("\n".join(map(json.dumps, notes)))
+    source = {"core/x.py": "def f(): a"}
+    *chosen, last = Covering(tmp_path / "lines", tmp_path, source).tests(mutation(1))
+    assert last == DOCUMENT
     assert len(chosen) * 2.0 == BUDGET
     assert Counter(test[:17] for test in chosen) == {
         "tests/unit/test_a": 30,
