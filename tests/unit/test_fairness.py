@@ -60,6 +60,21 @@ def test_nobody_is_there_for_more_than_all_of_the_time() -> None:
     assert use.of("many") == pytest.approx(1, abs=0.2)
 
 
+def test_who_has_gone_is_there_no_more() -> None:
+    """However many requests there were: the next one counts from when it comes."""
+    clock = Seconds()
+    use = RecentUse(usual=0.01, seconds=clock)
+    for _ in range(2):
+        use.come("one")
+    for _ in range(2):
+        use.go("one")
+    clock.now += 1
+    use.come("one")
+    clock.now += 0.25
+    use.go("one")
+    assert use.of("one") == pytest.approx(0.25, abs=0.02)
+
+
 def line(most: int, **had: float) -> FairLine[str]:
     use = RecentUse(usual=0.1, seconds=Seconds())
     for caller, amount in had.items():
