@@ -58,8 +58,7 @@ def test_an_outage_of_the_database_ends_no_worker_and_fills_no_log(
         thread.join(30)
     core.close()
     assert not thread.is_alive()
-    mine = [each for each in caplog.records if each.name == "handler.worker"]
-    told = [each.getMessage().partition(" ")[0] for each in mine]
+    told = [each.partition(" ")[0] for each in told_by("handler.worker", caplog)]
     assert sorted(told) == ["release", "worker"]
 
 
